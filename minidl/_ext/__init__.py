@@ -1,0 +1,84 @@
+"""The ground floor: Cython kernels, one build per instruction set and scalar type.
+
+    <room>.pyx ──┬── <room>_v2_f32  <room>_v2_f64     baseline
+                 ├── <room>_v3_f32  <room>_v3_f64     AVX2 and FMA
+                 └── <room>_v4_f32  <room>_v4_f64     AVX-512
+
+`kernels(array)` hands out the best build for this CPU and the array's scalar type.
+MINIDL_ISA (v2, v3, v4) forces a level.
+"""
+
+import importlib
+import importlib.util
+import os
+from functools import cache
+from types import SimpleNamespace
+from typing import Any
+
+from ..spec import Error
+from . import kernel as _kernel
+
+ROOMS = ("elementwise",)
+LEVELS = ("v2", "v3", "v4")
+
+
+def built(level: str) -> bool:
+    """Whether this installation holds the kernels of `level`."""
+    return importlib.util.find_spec(f"{__name__}.{ROOMS[0]}_{level}_f32") is not None
+
+
+def levels() -> list[str]:
+    """The levels that this installation holds and this CPU runs, best last."""
+    cpu = _kernel.cpu_level()
+    return [name for name in LEVELS if int(name[1]) <= cpu and built(name)]
+
+
+@cache
+def level() -> str:
+    """The level in use: the best, or the one that MINIDL_ISA names."""
+    usable = levels()
+    asked = os.environ.get("MINIDL_ISA") or usable[-1]
+    if asked not in usable:
+        raise Error(
+            f"MINIDL_ISA={asked}: expected one of {usable}, which this CPU runs and "
+            "this installation holds; unset MINIDL_ISA to take the best"
+        )
+    return asked
+
+
+@cache
+def _load(name: str, scalar: str) -> SimpleNamespace:
+    found = SimpleNamespace()
+    for room in ROOMS:
+        module = importlib.import_module(f"{__name__}.{room}_{name}_{scalar}")
+        public = {k: v for k, v in vars(module).items() if k[0].isupper()}
+        vars(found).update(public)
+    return found
+
+
+def kernels(array: Any) -> Any:
+    """The kernels for the scalar type of `array` (float32 or float64)."""
+    return _load(level(), "f64" if array.dtype.itemsize == 8 else "f32")
+
+
+def set_threads(n: int) -> None:
+    """Use `n` threads. Results are the same bits for any number of them."""
+    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+        raise Error(f"set_threads: expected a whole number >= 1, got {n!r}")
+    _kernel.set_team(n)
+
+
+def get_threads() -> int:
+    """How many threads the kernels use."""
+    return int(_kernel.get_team())
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+_kernel.set_team(int(os.environ.get("MINIDL_THREADS") or 0) or _cores())
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_kernel.forked)

@@ -1,0 +1,9 @@
+cdef class Kernel:
+    cdef list arrays  # keeps alive what the pointers of a kernel point into
+    cdef void* at(self, array, str kind, Py_ssize_t size, bint write) except? NULL
+    cdef const void* read(self, array, str kind, Py_ssize_t size=*) except? NULL
+    cdef void* write(self, array, str kind, Py_ssize_t size=*) except? NULL
+    cdef void run(self) noexcept nogil
+
+cdef int threads(Py_ssize_t work) noexcept nogil
+cdef Py_ssize_t parts(Py_ssize_t rows, Py_ssize_t work) noexcept nogil

@@ -1,0 +1,137 @@
+"""The contract of every kernel, and the list of kernels that a plan runs.
+
+A kernel is bound once and run many times. Its ``__init__`` is the door: it
+checks the arrays and keeps their addresses. ``run`` is the work: no Python, no
+lock, no allocation, no failure.
+"""
+
+from cpython.buffer cimport (
+    PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_WRITABLE, PyBuffer_Release,
+    PyObject_GetBuffer,
+)
+
+cdef extern from *:
+    """
+    #if defined(__x86_64__) || defined(__i386__)
+    static int minidl_level(void) {
+      __builtin_cpu_init();
+      if (!(__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+            __builtin_cpu_supports("bmi2"))) return 2;
+      return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+             __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+             __builtin_cpu_supports("avx512vl") ? 4 : 3;
+    }
+    #else
+    static int minidl_level(void) { return 2; }
+    #endif
+    """
+    int minidl_level() nogil
+
+cdef int team = 1  # how many threads a kernel may use
+cdef bint alone = False  # this process is the child of a fork
+
+
+def set_team(int n):
+    """Let every kernel use up to `n` threads."""
+    global team
+    team = 1 if alone else n
+
+
+def get_team():
+    """How many threads a kernel may use."""
+    return team
+
+
+def forked():
+    """The threads of OpenMP do not survive a fork: stay on one from here on."""
+    global alone
+    alone = True
+    set_team(1)
+
+
+def cpu_level():
+    """The best instruction-set level of this CPU: 2 (baseline), 3 or 4."""
+    return minidl_level()
+
+
+cdef int threads(Py_ssize_t work) noexcept nogil:
+    """Threads for `work` multiply-adds or moved floats: waking one costs some 5 us,
+    the time of about 50,000 of them."""
+    return team if work > 50_000 else 1
+
+
+cdef Py_ssize_t parts(Py_ssize_t rows, Py_ssize_t work) noexcept nogil:
+    """In how many parts a sum over `rows` is split: never a matter of threads,
+    so the same bits come out for any number of them."""
+    return max(1, min(min(rows, 16), work // 16_384))
+
+
+def parts_of(Py_ssize_t rows, Py_ssize_t work):
+    """`parts`, for who books the scratch."""
+    return parts(rows, work)
+
+
+cdef class Kernel:
+    """One bound call. ``kernel()`` runs it."""
+
+    cdef void* at(self, array, str kind, Py_ssize_t size, bint write) except? NULL:
+        """The address of a C-contiguous `array` of `kind` ('f', 'd', 'q', ...) with
+        `size` entries (-1: any number). None is NULL."""
+        cdef Py_buffer view
+        cdef Py_ssize_t count
+        cdef void* address
+        if array is None:
+            return NULL
+        flags = PyBUF_C_CONTIGUOUS | PyBUF_FORMAT | (PyBUF_WRITABLE if write else 0)
+        PyObject_GetBuffer(array, &view, flags)
+        given = view.format.decode()
+        count = view.len // view.itemsize
+        address = view.buf
+        PyBuffer_Release(&view)
+        if given == "l":  # a long is a long long here
+            given = "q"
+        if given != kind or (size >= 0 and count != size):
+            raise ValueError(
+                f"{type(self).__name__}: expected {size if size >= 0 else 'any'} "
+                f"entries of type {kind!r}, got {count} of {given!r}")
+        if self.arrays is None:
+            self.arrays = []
+        self.arrays.append(array)
+        return address
+
+    cdef const void* read(
+        self, array, str kind, Py_ssize_t size=-1
+    ) except? NULL:
+        return self.at(array, kind, size, False)
+
+    cdef void* write(self, array, str kind, Py_ssize_t size=-1) except? NULL:
+        return self.at(array, kind, size, True)
+
+    cdef void run(self) noexcept nogil:
+        pass
+
+    def __call__(self):
+        with nogil:
+            self.run()
+
+
+cdef class Program:
+    """Kernels and Python callables, run in order."""
+
+    cdef readonly list calls
+
+    def __init__(self, calls):
+        self.calls = list(calls)
+
+    def __call__(self):
+        cdef Py_ssize_t i
+        cdef list calls = self.calls
+        cdef Kernel kernel
+        for i in range(len(calls)):
+            if isinstance(calls[i], Kernel):
+                kernel = <Kernel>calls[i]
+                with nogil:
+                    kernel.run()
+            else:
+                calls[i]()
+

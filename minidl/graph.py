@@ -1,0 +1,363 @@
+"""The definition: an Op is a setting, a Node a call of it, a Graph the network."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+import networkx as nx
+
+from .spec import Book, Error, GraphError, Shape, ShapeError, Spec, whole
+
+_counter = itertools.count()
+
+
+class Op:
+    """A node's two functions, and what the plan must know of them.
+
+        forward   x <- f(z, theta)
+        adjoint   [delta, g] <- G(epsilon, z, theta)
+
+    Subclass it as a frozen dataclass of settings: an op holds no array and no state.
+    Only `infer`, `forward` and `adjoint` are needed; the rest has defaults.
+
+    `forward` and `adjoint` either do the work, with NumPy, or return the kernels that
+    do (one, or a list). Kernels are kept and run again without calling the op.
+    With several inputs `z` and `delta` are tuples. `delta`, its entries and those of
+    `g` are None where nobody wants them. An op writes all of x, delta and g, and
+    allocates nothing that its Book could ask for.
+    """
+
+    keeps: ClassVar[tuple[str, ...]] = ("z", "x")  # what the adjoint rereads
+    formula: ClassVar[str] = ""  # the docstring of the class, where not given here
+    view: ClassVar[bool] = False  # x is z in another shape: nothing moves
+    inplace: ClassVar[bool] = False  # x may be written over z, delta over epsilon
+    passes: ClassVar[bool] = False  # delta is epsilon, for every input
+    absorbs: ClassVar[bool] = False  # forward takes a Tail: what may follow it for free
+    joins: ClassVar[str | None] = None  # "affine" | "add" | "act": its place in a Tail
+    kinks: ClassVar[bool] = False  # not differentiable everywhere
+
+    def infer(self, *z: Shape) -> Spec:
+        """The spec of x and theta from the shapes of z, which have no batch axis."""
+        raise NotImplementedError(f"{type(self).__name__}.infer")
+
+    def book(self, z: Any, x: Shape, threads: int, itemsize: int) -> Book:
+        """What it needs besides z, theta and x; these shapes begin with the batch.
+
+        `z` is one shape, or a tuple of shapes where there are several inputs.
+        """
+        return Book()
+
+    def prepare(self, theta: Any) -> Any:
+        """Fill the const regions, which are in theta beside the parameters."""
+        return None
+
+    def forward(self, z: Any, theta: Any, x: Any, tape: Any, scratch: Any) -> Any:
+        """Write x."""
+        raise NotImplementedError(f"{type(self).__name__}.forward")
+
+    def adjoint(
+        self,
+        epsilon: Any,
+        z: Any,
+        theta: Any,
+        x: Any,
+        tape: Any,
+        scratch: Any,
+        delta: Any,
+        g: Any,
+    ) -> Any:
+        """Write delta and g; epsilon may be overwritten only if the op is `inplace`."""
+        raise NotImplementedError(f"{type(self).__name__}.adjoint")
+
+    def inference(self) -> Op:
+        """What the op is when nothing is trained."""
+        return self
+
+    def tail(self, others: tuple[Any, ...], theta: Any) -> Mapping[str, Any]:
+        """Its part of a Tail, as fields, for an op that `joins` one."""
+        return {}
+
+    def macs(self, z: Any, x: Shape) -> int:
+        """Multiply-adds of one forward pass; shapes as in `book`."""
+        return 0
+
+    @property
+    def kind(self) -> str:
+        """The op's name in tables and diagrams: max_pool, conv, ..."""
+        return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(self).__name__).lower()
+
+    def settings(self) -> dict[str, Any]:
+        """The settings that differ from their defaults."""
+        given: dict[str, Any] = {}
+        for one in fields(self):  # type: ignore[arg-type]  # every op is a dataclass
+            value = getattr(self, one.name)
+            if one.repr and value != one.default:
+                given[one.name] = value
+        return given
+
+
+@dataclass(frozen=True)
+class Tail:
+    """What a kernel does to its result before storing it.
+
+        x = act(scale * result + shift + add)
+    """
+
+    scale: Any = None
+    shift: Any = None
+    add: Any = None
+    act: str = "none"
+    slope: float = 0.0
+
+
+@dataclass(frozen=True)
+class Input(Op):
+    """x = what the caller passes"""
+
+    shape: Shape
+    dtype: str = "real"
+    keeps: ClassVar[tuple[str, ...]] = ()
+
+    def infer(self, *z: Shape) -> Spec:
+        """The shape as it was declared."""
+        return Spec(self.shape, dtype=self.dtype)
+
+
+class Node:
+    """A call event: an op, the nodes it reads, the shape of its x."""
+
+    def __init__(
+        self,
+        op: Op,
+        inputs: Sequence[Node] = (),
+        name: str | None = None,
+        share: Node | None = None,
+    ) -> None:
+        where = f"{name or op.kind}: "
+        if name is not None and (not isinstance(name, str) or not name):
+            raise GraphError(f"{where}a name is a non-empty string, got {name!r}")
+        for one in inputs:
+            if not isinstance(one, Node):
+                raise GraphError(
+                    f"{where}expected nodes as inputs, got {type(one).__name__}; "
+                    "start a graph with Input(shape)"
+                )
+        try:
+            self.spec = op.infer(*(one.shape for one in inputs))
+        except Error as error:
+            given = ", ".join(f"{n.label} {show(n.shape)}" for n in inputs)
+            came = f" [inputs: {given}]" if inputs else ""
+            raise type(error)(f"{where}{error}{came}") from None
+        if share is not None and share.spec.theta != self.spec.theta:
+            raise GraphError(
+                f"{where}cannot share the parameters of {share.label}: it has "
+                f"{_theta(share)}, this node needs {_theta(self)}"
+            )
+        self.op = op
+        self.inputs = tuple(inputs)
+        self.name = name
+        self.owner: Node = share.owner if share is not None else self
+        self.index = next(_counter)  # the order of definition
+
+    @property
+    def shape(self) -> Shape:
+        """The shape of x without the batch axis."""
+        return self.spec.x
+
+    @property
+    def label(self) -> str:
+        """The name, or the kind of op where it has none yet."""
+        return self.name or self.op.kind
+
+    def __repr__(self) -> str:
+        return f"<{self.label}: {self.op.kind} {show(self.shape)}>"
+
+    # filled by ops/, which stands above this floor: how nodes are added and multiplied
+    arithmetic: ClassVar[dict[str, Callable[..., Node]]] = {}
+
+    def __add__(self, other: Any) -> Node:
+        return self.arithmetic["add"](self, other)
+
+    def __sub__(self, other: Any) -> Node:
+        return self.arithmetic["subtract"](self, other)
+
+    def __mul__(self, other: Any) -> Node:
+        return self.arithmetic["multiply"](self, other)
+
+    __radd__, __rmul__ = __add__, __mul__
+
+
+def _theta(node: Node) -> str:
+    found = (f"{k} {show(p.shape)}" for k, p in node.spec.theta.items())
+    return ", ".join(found) or "none"
+
+
+def show(shape: Shape) -> str:
+    """A shape as people write it.
+
+    Examples
+    --------
+    >>> show((32, None, 3)), show(())
+    ('32x?x3', 'scalar')
+    """
+    return "x".join("?" if s is None else str(s) for s in shape) or "scalar"
+
+
+def new_input(
+    shape: Sequence[int | None], name: str | None = None, dtype: str = "real"
+) -> Node:
+    """Begin a graph: the shape of one example, channels last, without the batch axis.
+
+    Parameters
+    ----------
+    shape
+        Height, width, channels, ...; all but the last may be None, for any size.
+    name
+        The node's name.
+    dtype
+        "real" (the model's own type), "uint8" or "int64".
+
+    Examples
+    --------
+    >>> import minidl as dl
+    >>> dl.Input((32, None, 3), name="image")
+    <image: input 32x?x3>
+    """
+    where = f"{name or 'input'}: "
+    if isinstance(shape, str) or not isinstance(shape, Iterable):
+        raise ShapeError(f"{where}expected a shape such as (32, 32, 1), got {shape!r}")
+    sizes = tuple(
+        s if s is None else whole(f"{where}size", s) for s in shape
+    )
+    if sizes and sizes[-1] is None:
+        raise ShapeError(f"{where}the last axis, the channels, must be known")
+    if dtype not in ("real", "uint8", "int64"):
+        raise ShapeError(
+            f'{where}dtype: expected "real", "uint8" or "int64", got {dtype!r}'
+        )
+    return Node(Input(sizes, dtype), (), name)
+
+
+class Graph(nx.MultiDiGraph):
+    """Names as nodes, each with its `node`; edges carry the `slot` they fill.
+
+    It may be changed by hand: `version` counts the changes, and a model compiles anew.
+    """
+
+    version = 0
+
+    def add_edge(self, *args: Any, **kwargs: Any) -> Any:
+        """As NetworkX does, and count the change."""
+        self.version += 1
+        return super().add_edge(*args, **kwargs)
+
+    def remove_edge(self, *args: Any, **kwargs: Any) -> None:
+        """As NetworkX does, and count the change."""
+        self.version += 1
+        super().remove_edge(*args, **kwargs)
+
+    def add_node(self, *args: Any, **kwargs: Any) -> None:
+        """As NetworkX does, and count the change."""
+        self.version += 1
+        super().add_node(*args, **kwargs)
+
+    def remove_node(self, *args: Any, **kwargs: Any) -> None:
+        """As NetworkX does, and count the change."""
+        self.version += 1
+        super().remove_node(*args, **kwargs)
+
+    def remove_nodes_from(self, *args: Any, **kwargs: Any) -> None:
+        """As NetworkX does, and count the change."""
+        self.version += 1
+        super().remove_nodes_from(*args, **kwargs)
+
+
+def build(outputs: Sequence[Node]) -> tuple[Graph, dict[Node, str]]:
+    """The graph of all that `outputs` depend on, and the name of each node in it."""
+    seen: dict[Node, None] = {}
+    stack = list(outputs)
+    while stack:
+        node = stack.pop()
+        if node not in seen:
+            seen[node] = None
+            stack += [*node.inputs, node.owner] if node.owner else node.inputs
+    nodes = sorted(seen, key=lambda node: node.index)
+    names = _names(nodes)
+    graph = Graph()
+    for node in nodes:
+        graph.add_node(names[node], node=node)
+    for node in nodes:
+        for slot, one in enumerate(node.inputs):
+            graph.add_edge(names[one], names[node], slot=slot)
+    return graph, names
+
+
+def _names(nodes: Sequence[Node]) -> dict[Node, str]:
+    """Given names as they are; the others are numbered by kind: conv1, conv2, ..."""
+    names: dict[Node, str] = {}
+    taken: dict[str, Node] = {}
+    for node in nodes:
+        if node.name is not None:
+            if node.name in taken:
+                raise GraphError(
+                    f"two nodes are named {node.name!r}: {taken[node.name]!r} and "
+                    f"{node!r}; give one of them another name"
+                )
+            taken[node.name] = names[node] = node  # type: ignore[assignment]
+            names[node] = node.name
+    count: dict[str, int] = {}
+    for node in nodes:
+        if node.name is None:
+            kind = node.op.kind
+            while True:
+                count[kind] = count.get(kind, 0) + 1
+                name = f"{kind}{count[kind]}"
+                if name not in taken:
+                    break
+            taken[name] = node
+            names[node] = name
+    return names
+
+
+def order(graph: nx.MultiDiGraph) -> list[str]:
+    """A topological order; of nodes that are free to go, the first defined goes first."""
+    index = {}
+    for name, data in graph.nodes(data=True):
+        if not isinstance(data.get("node"), Node):
+            raise GraphError(
+                f"{name!r} in the graph has no Node; add it with "
+                "graph.add_node(name, node=Node(op, inputs))"
+            )
+        index[name] = data["node"].index
+    try:
+        return list(nx.lexicographical_topological_sort(graph, key=index.__getitem__))
+    except nx.NetworkXUnfeasible:
+        cycle = [edge[0] for edge in nx.find_cycle(graph)]
+        raise GraphError(
+            f"the graph has a cycle: {' -> '.join([*cycle, cycle[0]])}; a network must "
+            "be acyclic: remove one of these edges"
+        ) from None
+
+
+def readers(graph: nx.MultiDiGraph, name: str) -> list[str]:
+    """The nodes that fill the slots of `name`, in the order of the slots."""
+    edges = sorted(graph.in_edges(name, data="slot"), key=lambda e: (e[2] is None, e[2]))
+    slots = [slot for *_, slot in edges]
+    node = graph.nodes[name]["node"]
+    if slots != list(range(len(slots))) or len(slots) != len(node.inputs):
+        raise GraphError(
+            f"{name}: expected edges for the slots 0 to {len(node.inputs) - 1}, got "
+            f"{slots}; give every edge into a node its slot"
+        )
+    return [source for source, *_ in edges]
+
+
+__all__ = [
+    "Book", "Graph", "Input", "Node", "Op", "SimpleNamespace", "Spec", "Tail", "build",
+    "field", "new_input", "order", "readers", "show",
+]
