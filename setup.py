@@ -3,6 +3,7 @@
 import os
 import platform
 import sys
+import sysconfig
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,7 @@ def compiled(
     )
     for one in found:  # after cythonize: it merges the options of equal sources
         one.include_dirs = ["minidl/_ext"]
-        one.depends = ["minidl/_ext/simd.h"]
+        one.depends = [*map(str, sorted(EXT.glob("*.h"))), "setup.py"]
         one.define_macros = list(macros)
         one.extra_compile_args = [*OPTIMISE, *flags]
         one.extra_link_args = ["-fopenmp"]
@@ -74,10 +75,13 @@ def extensions() -> list[Extension]:
 
 
 class Build(build_ext):
-    """Compile on all cores."""
+    """Compile on all cores, and only what changed."""
 
     def finalize_options(self) -> None:
         super().finalize_options()
+        if self.editable_mode:  # which would build everything in a new folder each time
+            where = f"{sysconfig.get_platform()}-{sys.implementation.cache_tag}"
+            self.build_lib, self.build_temp = f"build/lib.{where}", f"build/temp.{where}"
         self.parallel = self.parallel or os.cpu_count()
 
 

@@ -32,7 +32,8 @@ class Op:
     allocates nothing that its Book could ask for.
     """
 
-    keeps: ClassVar[tuple[str, ...]] = ("z", "x")  # what the adjoint rereads
+    # what the adjoint rereads: "z", "x", "const"; theta and tape it always has
+    keeps: ClassVar[tuple[str, ...]] = ("z", "x")
     formula: ClassVar[str] = ""  # the docstring of the class, where not given here
     view: ClassVar[bool] = False  # x is z in another shape: nothing moves
     inplace: ClassVar[bool] = False  # x may be written over z, delta over epsilon
@@ -40,6 +41,7 @@ class Op:
     absorbs: ClassVar[bool] = False  # forward takes a Tail: what may follow it for free
     joins: ClassVar[str | None] = None  # "affine" | "add" | "act": its place in a Tail
     kinks: ClassVar[bool] = False  # not differentiable everywhere
+    reduces: ClassVar[bool] = False  # x has no batch axis: a loss
 
     def infer(self, *z: Shape) -> Spec:
         """The spec of x and theta from the shapes of z, which have no batch axis."""
@@ -189,7 +191,17 @@ class Node:
     def __mul__(self, other: Any) -> Node:
         return self.arithmetic["multiply"](self, other)
 
+    def __rsub__(self, other: Any) -> Node:
+        return self.arithmetic["subtract"](other, self)
+
+    def __truediv__(self, other: Any) -> Node:
+        return self * (1 / other)
+
+    def __neg__(self) -> Node:
+        return self * -1
+
     __radd__, __rmul__ = __add__, __mul__
+    __array_ufunc__ = None  # so that NumPy's numbers leave the arithmetic to us
 
 
 def _theta(node: Node) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any
 
+GAP = 16  # entries: every parameter begins on a cache line of its own
 Shape = tuple[Any, ...]  # ints, or None where a size is known only to a plan
 
 
@@ -80,6 +83,17 @@ class Book:
     adjoint_scratch: int = 0
 
 
+def entries(shape: Shape) -> int:
+    """How many numbers an array of this shape holds.
+
+    Examples
+    --------
+    >>> entries((5, 5, 3)), entries(())
+    (75, 1)
+    """
+    return math.prod(shape)
+
+
 def whole(name: str, value: Any, low: int = 1) -> int:
     """`value` as an int of at least `low`.
 
@@ -92,6 +106,43 @@ def whole(name: str, value: Any, low: int = 1) -> int:
     if not ok or isinstance(value, bool) or int(value) < low:
         raise ShapeError(f"{name}: expected a whole number >= {low}, got {value!r}")
     return int(value)
+
+
+def number(
+    name: str,
+    value: Any,
+    low: float = -math.inf,
+    above: float = -math.inf,
+    below: float = math.inf,
+) -> float:
+    """`value` as a finite float: at least `low`, more than `above`, less than `below`.
+
+    Examples
+    --------
+    >>> number("rate", 0, low=0, below=1)
+    0.0
+    """
+    ok = isinstance(value, Real) and not isinstance(value, bool)
+    if not ok or not (low <= value and above < value < below):
+        bounds = ((">=", low), (">", above), ("<", below))
+        words = " and ".join(f"{sign} {b}" for sign, b in bounds if math.isfinite(b))
+        raise ShapeError(
+            f"{name}: expected a finite number{words and ' ' + words}, got {value!r}"
+        )
+    return float(value)
+
+
+def alike(a: Shape, b: Shape) -> bool:
+    """Whether two shapes agree in all that is known of them.
+
+    Examples
+    --------
+    >>> alike((None, 4), (3, 4)), alike((3, 4), (3, 5))
+    (True, False)
+    """
+    return len(a) == len(b) and all(
+        p == q or p is None or q is None for p, q in zip(a, b, strict=True)
+    )
 
 
 def several(name: str, value: Any, count: int, low: int = 1) -> tuple[int, ...]:

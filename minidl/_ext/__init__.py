@@ -17,8 +17,12 @@ from typing import Any
 
 from ..spec import Error
 from . import kernel as _kernel
+from .kernel import Kernel, Program
 
-ROOMS = ("elementwise",)
+ROOMS = (
+    "elementwise", "conv", "dense", "local", "structure", "pool", "windowsum", "maxout",
+    "resize", "lrn", "im2col", "norm", "optim", "softmax", "loss", "rbf", "dropout",
+)
 LEVELS = ("v2", "v3", "v4")
 
 
@@ -57,8 +61,9 @@ def _load(name: str, scalar: str) -> SimpleNamespace:
 
 
 def kernels(array: Any) -> Any:
-    """The kernels for the scalar type of `array` (float32 or float64)."""
-    return _load(level(), "f64" if array.dtype.itemsize == 8 else "f32")
+    """The kernels for the scalar type of `array`, or for its size in bytes."""
+    size = array if isinstance(array, int) else array.dtype.itemsize
+    return _load(level(), "f64" if size == 8 else "f32")
 
 
 def set_threads(n: int) -> None:

@@ -1,51 +1,247 @@
-"""One number in, one number out: activations and their adjoints."""
+"""One number in, one number out: activations, sums, products, and their adjoints."""
 
 from cython.parallel cimport prange
+from libc.string cimport memcpy
 
 from minidl._ext.kernel cimport Kernel, threads
-from minidl._ext.simd cimport real
+from minidl._ext.math cimport (
+    LEAKY_RELU, RELU, RELU6, SCALED_TANH, SIGMOID, SWISH, TANH, activate, activation,
+    scaled_tanh, sigmoid,
+)
+from minidl._ext.simd cimport (
+    LANES, greater, less, load, pick, real, splat, store, unequal, vec,
+)
 
 cdef str KIND = "d" if sizeof(real) == 8 else "f"
+cdef enum:
+    SPAN = 8192  # numbers that a thread takes at a time: whole vectors
+    WIDEST = 16  # lanes of the widest vector
+    WIDTH = 64  # channels that a thread sums at a time
 
 
-cdef class Relu(Kernel):
-    """x = max(z, 0), and NaN stays NaN"""
+cdef class _Elementwise(Kernel):
+    """out[i] = f(a[i], b[i]): the frame. `span` sees whole vectors only: what remains
+    at the end is copied into one, so that no result depends on its place."""
 
-    cdef const real* z
-    cdef real* x
+    cdef const real* a
+    cdef const real* b
+    cdef real* out
     cdef Py_ssize_t size
 
-    def __init__(self, z, x):
-        self.size = x.size
-        self.z = <const real*>self.read(z, KIND, self.size)
+    cdef int bind(self, a, b, out) except -1:
+        self.size = out.size
+        self.a = <const real*>self.read(a, KIND, self.size)
+        self.b = <const real*>self.read(b, KIND, self.size)
+        self.out = <real*>self.write(out, KIND)
+        return 0
+
+    cdef void run(self) noexcept nogil:
+        cdef Py_ssize_t s
+        for s in prange(0, self.size, SPAN, num_threads=threads(self.size)):
+            self.piece(s, min(SPAN, self.size - s))
+
+    cdef void piece(self, Py_ssize_t begin, Py_ssize_t n) noexcept nogil:
+        cdef real a[WIDEST]
+        cdef real b[WIDEST]
+        cdef real out[WIDEST]
+        cdef Py_ssize_t part = n % LANES, end = begin + n - part
+        self.span(self.a + begin, self.b + begin, self.out + begin, n // LANES)
+        if part:
+            store(a, splat(0))
+            store(b, splat(0))
+            memcpy(a, self.a + end, part * sizeof(real))
+            memcpy(b, self.b + end, part * sizeof(real))
+            self.span(a, b, out, 1)
+            memcpy(self.out + end, out, part * sizeof(real))
+
+    cdef void span(
+        self, const real* a, const real* b, real* out, Py_ssize_t vectors
+    ) noexcept nogil:
+        pass
+
+
+cdef class Activate(_Elementwise):
+    """x = act(z)"""
+
+    cdef int act
+    cdef real slope, amplitude
+
+    def __init__(self, z, x, str kind, double slope=0, double amplitude=0):
+        self.bind(z, z, x)
+        self.act, self.slope, self.amplitude = activation(kind), slope, amplitude
+
+    cdef void span(
+        self, const real* z, const real* _, real* x, Py_ssize_t vectors
+    ) noexcept nogil:
+        cdef Py_ssize_t i
+        cdef int act = self.act
+        cdef vec slope = splat(self.slope), amplitude = splat(self.amplitude)
+        for i in range(vectors):
+            if act == SCALED_TANH:
+                store(x + i * LANES, scaled_tanh(load(z + i * LANES), amplitude, slope))
+            else:
+                store(x + i * LANES, activate(load(z + i * LANES), act, slope))
+
+
+cdef inline vec swish_slope(vec z) noexcept nogil:
+    """s + z s (1 - s) for s = sigmoid(z); beyond 1000 it is 0 or 1"""
+    cdef vec far = splat(1000)
+    z = pick(less(z, -far), -far, z)
+    z = pick(less(far, z), far, z)
+    cdef vec s = sigmoid(z)
+    return s + z * s * (splat(1) - s)
+
+
+cdef class ActivateAdjoint(Activate):
+    """delta = epsilon act', from x (that of swish from z)"""
+
+    def __init__(
+        self, epsilon, x, delta, str kind, double slope=0, double amplitude=0
+    ):
+        self.bind(epsilon, x, delta)
+        self.act, self.slope, self.amplitude = activation(kind), slope, amplitude
+
+    cdef void span(
+        self, const real* epsilon, const real* x, real* delta, Py_ssize_t vectors
+    ) noexcept nogil:
+        cdef Py_ssize_t i
+        cdef int act = self.act
+        cdef vec e, v, zero = splat(0), one = splat(1), six = splat(6)
+        cdef vec slope = splat(self.slope), amplitude = splat(self.amplitude)
+        cdef vec steep = slope / amplitude
+        for i in range(vectors):
+            e = load(epsilon + i * LANES)
+            v = load(x + i * LANES)
+            if act == RELU:
+                e = pick(unequal(v, zero), e, zero)
+            elif act == RELU6:
+                e = pick(unequal(v, zero), e, zero)
+                e = pick(unequal(v, six), e, zero)
+            elif act == LEAKY_RELU:
+                e = pick(greater(v, zero), e, slope * e)
+            elif act == SIGMOID:
+                e = e * (v * (one - v))
+            elif act == TANH:
+                e = e * (one - v * v)
+            elif act == SCALED_TANH:
+                e = e * (steep * ((amplitude - v) * (amplitude + v)))
+            elif act == SWISH:
+                e = e * swish_slope(v)
+            store(delta + i * LANES, e)
+
+
+cdef class Linear(_Elementwise):
+    """x = factor z + shift"""
+
+    cdef real factor, shift
+
+    def __init__(self, z, x, double factor=1, double shift=0):
+        self.bind(z, z, x)
+        self.factor, self.shift = factor, shift
+
+    cdef void span(
+        self, const real* z, const real* _, real* x, Py_ssize_t vectors
+    ) noexcept nogil:
+        cdef Py_ssize_t i
+        cdef vec factor = splat(self.factor), shift = splat(self.shift)
+        for i in range(vectors):
+            store(x + i * LANES, factor * load(z + i * LANES) + shift)
+
+
+cdef class Add(_Elementwise):
+    """x = a + factor b"""
+
+    cdef real factor
+
+    def __init__(self, a, b, x, double factor=1):
+        self.bind(a, b, x)
+        self.factor = factor
+
+    cdef void span(
+        self, const real* a, const real* b, real* x, Py_ssize_t vectors
+    ) noexcept nogil:
+        cdef Py_ssize_t i
+        cdef vec factor = splat(self.factor)
+        for i in range(vectors):
+            store(x + i * LANES, load(a + i * LANES) + factor * load(b + i * LANES))
+
+
+cdef class Multiply(_Elementwise):
+    """x = a b"""
+
+    def __init__(self, a, b, x):
+        self.bind(a, b, x)
+
+    cdef void span(
+        self, const real* a, const real* b, real* x, Py_ssize_t vectors
+    ) noexcept nogil:
+        cdef Py_ssize_t i
+        for i in range(vectors):
+            store(x + i * LANES, load(a + i * LANES) * load(b + i * LANES))
+
+
+cdef class Gate(Kernel):
+    """x(j) = z(j) s for all positions j of an example: s has a factor per channel"""
+
+    cdef const real* z
+    cdef const real* s
+    cdef real* x
+    cdef Py_ssize_t n, positions, c
+
+    def __init__(self, z, s, x):
+        self.n, self.c = x.shape[0], x.shape[x.ndim - 1]
+        self.positions = x.size // max(self.n * self.c, 1)
+        self.z = <const real*>self.read(z, KIND, x.size)
+        self.s = <const real*>self.read(s, KIND, self.n * self.c)
         self.x = <real*>self.write(x, KIND)
 
     cdef void run(self) noexcept nogil:
-        cdef Py_ssize_t i
-        cdef const real* z = self.z
-        cdef real* x = self.x
-        for i in prange(self.size, num_threads=threads(self.size)):
-            x[i] = 0 if z[i] < 0 else z[i]
+        cdef Py_ssize_t row, rows = self.n * self.positions
+        for row in prange(rows, num_threads=threads(rows * self.c)):
+            self.row(row)
+
+    cdef void row(self, Py_ssize_t row) noexcept nogil:
+        cdef Py_ssize_t i = 0, c = self.c
+        cdef const real* z = self.z + row * c
+        cdef const real* s = self.s + row // self.positions * c
+        cdef real* x = self.x + row * c
+        while i + LANES <= c:
+            store(x + i, load(z + i) * load(s + i))
+            i += LANES
+        while i < c:
+            x[i] = z[i] * s[i]
+            i += 1
 
 
-cdef class ReluAdjoint(Kernel):
-    """delta = epsilon where x > 0, else 0"""
+cdef class GateAdjoint(Kernel):
+    """delta_s = sum_j epsilon(j) z(j)"""
 
     cdef const real* epsilon
-    cdef const real* x
+    cdef const real* z
     cdef real* delta
-    cdef Py_ssize_t size
+    cdef Py_ssize_t n, positions, c
 
-    def __init__(self, epsilon, x, delta):
-        self.size = x.size
-        self.epsilon = <const real*>self.read(epsilon, KIND, self.size)
-        self.x = <const real*>self.read(x, KIND)
-        self.delta = <real*>self.write(delta, KIND, self.size)
+    def __init__(self, epsilon, z, delta):
+        self.n, self.c = z.shape[0], z.shape[z.ndim - 1]
+        self.positions = z.size // max(self.n * self.c, 1)
+        self.epsilon = <const real*>self.read(epsilon, KIND, z.size)
+        self.z = <const real*>self.read(z, KIND)
+        self.delta = <real*>self.write(delta, KIND, self.n * self.c)
 
     cdef void run(self) noexcept nogil:
-        cdef Py_ssize_t i
-        cdef const real* epsilon = self.epsilon
-        cdef const real* x = self.x
-        cdef real* delta = self.delta
-        for i in prange(self.size, num_threads=threads(self.size)):
-            delta[i] = 0 if x[i] <= 0 else epsilon[i]
+        cdef Py_ssize_t i, chunks = (self.c + WIDTH - 1) // WIDTH
+        cdef Py_ssize_t work = self.n * self.positions * self.c
+        for i in prange(self.n * chunks, num_threads=threads(work)):
+            self.channels(i // chunks, i % chunks * WIDTH)
+
+    cdef void channels(self, Py_ssize_t n, Py_ssize_t begin) noexcept nogil:
+        """The sums of one example for a chunk of its channels"""
+        cdef Py_ssize_t j, k, c = self.c, width = min(WIDTH, c - begin)
+        cdef const real* e = self.epsilon + n * self.positions * c + begin
+        cdef const real* z = self.z + n * self.positions * c + begin
+        cdef real* delta = self.delta + n * c + begin
+        for k in range(width):
+            delta[k] = 0
+        for j in range(self.positions):
+            for k in range(width):
+                delta[k] += e[j * c + k] * z[j * c + k]

@@ -3,6 +3,10 @@
 #ifndef MINIDL_SIMD_H
 #define MINIDL_SIMD_H
 #include <string.h>
+#include <sys/types.h>
+#ifdef __AVX2__
+#include <immintrin.h>
+#endif
 
 #ifdef MINIDL_DOUBLE
 typedef double real;
@@ -26,6 +30,20 @@ typedef int mask_t;
 #define LANES ((int)(VECTOR_BYTES / sizeof(real)))
 #define NR (2 * LANES)
 
+/* Accumulators of a dot product of rows with rows: 24 of 32 registers, 10 of 16. */
+#ifdef __AVX512F__
+#define DOT_ROWS 4
+#define DOT_COLUMNS 6
+#else
+#define DOT_ROWS 2
+#define DOT_COLUMNS 5
+#endif
+
+/* Rows of a block of a product: their pointers and data stay in the L2 cache. */
+#define BLOCK (16 * MR)
+/* Pixels of one pass of a weight adjoint: a packed panel of 64 KiB. */
+#define CHUNK 512
+
 typedef real vec __attribute__((vector_size(VECTOR_BYTES)));
 typedef mask_t vmask __attribute__((vector_size(VECTOR_BYTES)));
 /* the same vector at any address */
@@ -41,4 +59,84 @@ INLINE vec pick(vmask m, vec a, vec b) {
 }
 INLINE vmask greater(vec a, vec b) { return a > b; }
 INLINE vmask less(vec a, vec b) { return a < b; }
+INLINE vmask unequal(vec a, vec b) { return a != b; }
+/* exp and its kin work on the bits: adding 1.5 * 2^MANTISSA rounds to a whole number
+   and leaves it in the low bits, where a shift makes an exponent of it */
+#ifdef MINIDL_DOUBLE
+#define MANTISSA 52
+#define BIAS 1023
+#define MAGIC 6755399441055744.0
+#define SIGN ((mask_t)1 << 63)
+#else
+#define MANTISSA 23
+#define BIAS 127
+#define MAGIC 12582912.0f
+#define SIGN ((mask_t)1 << 31)
+#endif
+/* the whole number nearest to v, |v| < 2^(MANTISSA - 2) */
+INLINE vec nearest(vec v) { return (v + MAGIC) - MAGIC; }
+/* 2^k for a whole k of a normal result */
+INLINE vec two_to(vec k) { return (vec)((vmask)(k + (MAGIC + BIAS)) << MANTISSA); }
+INLINE vec magnitude(vec v) { return (vec)((vmask)v & ~SIGN); }
+/* v, which is not negative, with the sign of s */
+INLINE vec with_sign(vec v, vec s) { return (vec)((vmask)v | ((vmask)s & SIGN)); }
+static const mask_t LANE[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+/* the lanes before n */
+INLINE vmask before(ssize_t n) {
+  vmask lane;
+  memcpy(&lane, LANE, sizeof lane);
+  return lane < (mask_t)n;
+}
+/* the first n lanes of v, and zeros */
+INLINE vec first(vec v, ssize_t n) { return (vec)((vmask)v & before(n)); }
+/* the next n numbers: a vector of them, or what is left, and zeros */
+INLINE vec load_part(const real *p, ssize_t n) {
+  if (n >= LANES) return load(p);
+#if defined(__AVX512F__) && defined(MINIDL_DOUBLE)
+  return (vec)_mm512_maskz_loadu_pd((1u << n) - 1, p);
+#elif defined(__AVX512F__)
+  return (vec)_mm512_maskz_loadu_ps((1u << n) - 1, p);
+#elif defined(__AVX2__) && defined(MINIDL_DOUBLE)
+  return (vec)_mm256_maskload_pd(p, (__m256i)before(n));
+#elif defined(__AVX2__)
+  return (vec)_mm256_maskload_ps(p, (__m256i)before(n));
+#else
+  vec v = {0};
+  memcpy(&v, p, n * sizeof(real));
+  return v;
+#endif
+}
+INLINE void store_part(real *p, vec v, ssize_t n) {
+  if (n >= LANES) {
+    store(p, v);
+    return;
+  }
+#if defined(__AVX512F__) && defined(MINIDL_DOUBLE)
+  _mm512_mask_storeu_pd(p, (1u << n) - 1, (__m512d)v);
+#elif defined(__AVX512F__)
+  _mm512_mask_storeu_ps(p, (1u << n) - 1, (__m512)v);
+#elif defined(__AVX2__) && defined(MINIDL_DOUBLE)
+  _mm256_maskstore_pd(p, (__m256i)before(n), (__m256d)v);
+#elif defined(__AVX2__)
+  _mm256_maskstore_ps(p, (__m256i)before(n), (__m256)v);
+#else
+  memcpy(p, &v, n * sizeof(real));
+#endif
+}
+/* the sum of all lanes, and the largest: by halves, always in the same order */
+INLINE real total(vec v) {
+  real sum[LANES];
+  memcpy(sum, &v, sizeof v);
+  for (int half = LANES / 2; half; half /= 2)
+    for (int i = 0; i < half; i++) sum[i] += sum[i + half];
+  return sum[0];
+}
+INLINE real largest(vec v) {
+  real top[LANES];
+  memcpy(top, &v, sizeof v);
+  for (int half = LANES / 2; half; half /= 2)
+    for (int i = 0; i < half; i++)
+      if (top[i] < top[i + half]) top[i] = top[i + half];
+  return top[0];
+}
 #endif

@@ -9,9 +9,24 @@ cdef extern from "simd.h" nogil:
     const int LANES
     enum: MR
     enum: NR
+    enum: DOT_ROWS
+    enum: DOT_COLUMNS
+    enum: BLOCK
+    enum: CHUNK
     vec splat(real a)
     vec load(const real* p)
     void store(real* p, vec v)
     vec pick(vmask m, vec a, vec b)
     vmask greater(vec a, vec b)
     vmask less(vec a, vec b)
+    vmask unequal(vec a, vec b)
+    vec nearest(vec v)
+    vec two_to(vec k)
+    vec magnitude(vec v)
+    vec with_sign(vec v, vec s)
+    vmask before(Py_ssize_t n)
+    vec first(vec v, Py_ssize_t n)
+    vec load_part(const real* p, Py_ssize_t n)
+    void store_part(real* p, vec v, Py_ssize_t n)
+    real total(vec v)
+    real largest(vec v)

@@ -1,0 +1,5 @@
+"""Data sets and readers."""
+
+from .digits import Part, Split, digits
+
+__all__ = ["Part", "Split", "digits"]

@@ -1,0 +1,43 @@
+"""Diagrams: a graph as text that says how to draw it; the suffix chooses the format."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import networkx as nx
+
+from ..files import write_atomic
+from ..spec import DataError
+from .dot import dot
+from .label import clean
+from .layout import layout
+from .svg import svg
+
+FORMATS: dict[str, Callable[[Any, str], str]] = {
+    ".svg": lambda graph, title: svg(layout(graph), title),
+    ".dot": dot,
+    ".gv": dot,
+}
+
+
+def text(model: Any, suffix: str) -> str:
+    """A model, or its graph, in the format that `suffix` names."""
+    if suffix.lower() not in FORMATS:
+        raise DataError(
+            f"draw: no format for the suffix {suffix!r}; choose from {list(FORMATS)}"
+        )
+    graph = model if isinstance(model, nx.MultiDiGraph) else model.graph
+    return FORMATS[suffix.lower()](graph, clean(model.name or "network"))
+
+
+def write(model: Any, path: str | os.PathLike[str]) -> None:
+    """Draw a model, or its graph, into the file `path`."""
+    if not isinstance(path, str | os.PathLike):
+        raise DataError(f"draw: expected a path, got {type(path).__name__}")
+    write_atomic(path, text(model, Path(path).suffix).encode())
+
+
+__all__ = ["FORMATS", "text", "write"]

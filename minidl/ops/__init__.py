@@ -1,10 +1,15 @@
 """The rooms: one op family, one file; and the table that lists them all."""
 
-from . import activation
+from ..graph import Op
+from . import (
+    activation, arithmetic, average, connection, conv, conv_transpose, dense, dropout,
+    im2col, layout, local, loss, lrn, maxout, norm, pool, rbf, resize, softmax, structure,
+)
 from .row import Case, Row
 
-ROOMS = (activation,)
+ROOMS = (
+    activation, arithmetic, average, connection, conv, conv_transpose, dense, dropout,
+    im2col, layout, local, loss, lrn, maxout, norm, pool, rbf, resize, softmax, structure,
+)
 TABLE: dict[str, Row] = {row.build.__name__: row for room in ROOMS for row in room.ROWS}
-
-__all__ = ["TABLE", "Case", "Row", *TABLE]
-vars().update({name: row.build for name, row in TABLE.items()})
+OPS: tuple[type[Op], ...] = tuple(dict.fromkeys(row.op for row in TABLE.values()))

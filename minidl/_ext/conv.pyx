@@ -1,0 +1,526 @@
+"""Convolution as a product whose rows are found by pointers: im2col, never stored.
+
+    Pack        weights -> panels of NR columns
+    Border      images -> images with zeros around them
+    Product     x = act(scale * (im2col(z) w + b) + shift + add)
+    Correlate   g = im2col(z)^T epsilon
+
+A Grid says which entries of the source each row of the matrix holds: for position
+(i, j) and tap t the `run` numbers from source pixel (i step + tap). The same grids serve
+the convolution, its transpose (one grid per phase of the stride) and the dense layer.
+"""
+
+from cython.parallel cimport parallel, prange, threadid
+from libc.string cimport memcpy, memset
+
+from minidl._ext.kernel cimport Kernel, parts, threads
+from minidl._ext.math cimport NONE, activate, activation
+from minidl._ext.simd cimport BLOCK, CHUNK, LANES, MR, NR, load, real, splat, store, vec
+from minidl._ext.tile cimport adjoint_tile, forward_tile
+
+cdef str KIND = "d" if sizeof(real) == 8 else "f"
+COLUMNS = NR
+
+
+cdef struct Grid:
+    Py_ssize_t n, h, w, c  # the source
+    Py_ssize_t rows, cols  # positions
+    Py_ssize_t step_h, step_w
+    Py_ssize_t taps, run
+    Py_ssize_t low_h, high_h, low_w, high_w  # positions whose taps all lie inside
+    Py_ssize_t* tap_h
+    Py_ssize_t* tap_w
+    Py_ssize_t* jump  # from the first tap's entry to the others'
+
+
+cdef Py_ssize_t* numbers(Kernel kernel, values) except NULL:
+    """The address of a copy of these integers, which lives as long as the kernel."""
+    cdef Py_ssize_t i
+    cdef bytearray held = bytearray(max(1, len(values)) * sizeof(Py_ssize_t))
+    cdef Py_ssize_t* found = <Py_ssize_t*><char*>held
+    for i in range(len(values)):
+        found[i] = values[i]
+    if kernel.arrays is None:
+        kernel.arrays = []
+    kernel.arrays.append(held)
+    return found
+
+
+cdef const real* zero(Kernel kernel, Py_ssize_t size) except NULL:
+    """A row of zeros, which lives as long as the kernel."""
+    return <const real*>kernel.read(bytes(size * sizeof(real)), "B")
+
+
+cdef inside(taps, Py_ssize_t size, Py_ssize_t step):
+    """The positions [low, high) for which every tap falls on an entry."""
+    first, last = min(taps, default=0), max(taps, default=0)
+    return max(0, -(first // step)), (size - 1 - last) // step + 1
+
+
+cdef Grid grid_of(Kernel kernel, about) except *:
+    cdef Grid grid
+    grid.n, grid.h, grid.w, grid.c = about.source
+    grid.rows, grid.cols = about.positions
+    grid.step_h, grid.step_w = about.step
+    grid.taps, grid.run = len(about.taps), about.run
+    down, right = [t[0] for t in about.taps], [t[1] for t in about.taps]
+    grid.low_h, grid.high_h = inside(down, grid.h, grid.step_h)
+    grid.low_w, grid.high_w = inside(
+        right, grid.w - (grid.run - 1) // grid.c if about.merged else grid.w,
+        grid.step_w)
+    grid.tap_h = numbers(kernel, down)
+    grid.tap_w = numbers(kernel, right)
+    grid.jump = numbers(kernel, [(i * grid.w + j) * grid.c for i, j in about.taps])
+    return grid
+
+
+cdef inline void point(
+    Grid* grid, const real* z, const real* zeros, Py_ssize_t m, Py_ssize_t stop,
+    Py_ssize_t count, Py_ssize_t across, Py_ssize_t along, const real** into
+) noexcept nogil:
+    """Pointers of `count` positions from m on: into[k across + t along].
+
+    Positions from `stop` on repeat the last one before it; entries outside the source
+    point to zeros."""
+    cdef Py_ssize_t k, t, i, j, image, y, x, area = grid.rows * grid.cols
+    cdef const real* base
+    image, j = m // area, m % area
+    i = j // grid.cols
+    j = j % grid.cols
+    for k in range(count):
+        if k and m + k < stop:
+            j += 1
+            if j == grid.cols:
+                j = 0
+                i += 1
+                if i == grid.rows:
+                    i = 0
+                    image += 1
+        y, x = i * grid.step_h, j * grid.step_w
+        base = z + ((image * grid.h + y) * grid.w + x) * grid.c
+        if grid.low_h <= i < grid.high_h and grid.low_w <= j < grid.high_w:
+            for t in range(grid.taps):
+                into[k * across + t * along] = base + grid.jump[t]
+        else:
+            for t in range(grid.taps):
+                if (0 <= y + grid.tap_h[t] < grid.h and
+                        0 <= x + grid.tap_w[t] < grid.w):
+                    into[k * across + t * along] = base + grid.jump[t]
+                else:
+                    into[k * across + t * along] = zeros
+
+
+cdef class Pack(Kernel):
+    """packed[j][t run + l][:] = w[offset_t + l down + (j NR + :) across]"""
+
+    cdef const real* w
+    cdef real* packed
+    cdef Py_ssize_t taps, length, columns, down, across
+    cdef Py_ssize_t* offsets
+
+    def __init__(self, w, packed, offsets, run, columns, down, across):
+        self.taps, self.length, self.columns = len(offsets), run, columns
+        self.down, self.across = down, across
+        panels = (columns + NR - 1) // NR
+        last = max(offsets, default=0) + (run - 1) * down + (columns - 1) * across
+        if last >= w.size:
+            raise ValueError(f"Pack: entry {last} of a w of {w.size}")
+        self.offsets = numbers(self, offsets)
+        self.w = <const real*>self.read(w, KIND)
+        self.packed = <real*>self.write(packed, KIND, panels * self.taps * run * NR)
+
+    cdef void run(self) noexcept nogil:
+        cdef Py_ssize_t panels = (self.columns + NR - 1) // NR
+        cdef Py_ssize_t item, size = self.taps * self.length * NR
+        for item in prange(
+            panels * self.taps, num_threads=threads(panels * size), schedule="static"
+        ):
+            self.one(item // self.taps, item % self.taps)
+
+    cdef void one(self, Py_ssize_t panel, Py_ssize_t tap) noexcept nogil:
+        cdef Py_ssize_t l, q, width = min(<Py_ssize_t>NR, self.columns - panel * NR)
+        cdef Py_ssize_t down = self.down, across = self.across
+        cdef const real* w = self.w + self.offsets[tap] + panel * NR * across
+        cdef real* into = self.packed + (panel * self.taps + tap) * self.length * NR
+        if width < NR:
+            memset(into, 0, self.length * NR * sizeof(real))
+        if across == 1:
+            for l in range(self.length):
+                memcpy(into + l * NR, w + l * down, width * sizeof(real))
+        else:
+            for q in range(width):
+                for l in range(self.length):
+                    into[l * NR + q] = w[l * down + q * across]
+
+
+cdef class Border(Kernel):
+    """x = z with zeros around it"""
+
+    cdef const real* z
+    cdef real* x
+    cdef Py_ssize_t n, h, w, c, top, left, tall, wide
+
+    def __init__(self, z, x, pad):
+        self.n, self.h, self.w, self.c = z.shape
+        (self.top, bottom), (self.left, right) = pad
+        self.tall, self.wide = self.h + self.top + bottom, self.w + self.left + right
+        self.z = <const real*>self.read(z, KIND)
+        self.x = <real*>self.write(x, KIND, self.n * self.tall * self.wide * self.c)
+
+    cdef void run(self) noexcept nogil:
+        cdef Py_ssize_t row, lines = self.n * self.tall
+        for row in prange(lines, num_threads=threads(lines * self.wide * self.c)):
+            self.line(row // self.tall, row % self.tall)
+
+    cdef void line(self, Py_ssize_t image, Py_ssize_t y) noexcept nogil:
+        cdef Py_ssize_t one = self.c * sizeof(real)
+        cdef real* x = self.x + (image * self.tall + y) * self.wide * self.c
+        y -= self.top
+        if y < 0 or y >= self.h:
+            memset(x, 0, self.wide * one)
+            return
+        memset(x, 0, self.left * one)
+        memcpy(x + self.left * self.c, self.z + (image * self.h + y) * self.w * self.c,
+               self.w * one)
+        memset(x + (self.left + self.w) * self.c, 0,
+               (self.wide - self.left - self.w) * one)
+
+
+cdef class Product(Kernel):
+    """x = act(scale * (rows(z) packed + b) + shift + add), rows by a Grid"""
+
+    cdef Grid grid
+    cdef const real* z
+    cdef const real* packed
+    cdef const real* zeros
+    cdef const real* b
+    cdef const real* scale
+    cdef const real* shift
+    cdef const real* add
+    cdef real* x
+    cdef real* slots  # scratch: pointers of one block per thread
+    cdef int act
+    cdef real slope
+    cdef Py_ssize_t filters, x_h, x_w, x_c, stride_h, stride_w, start_h, start_w
+
+    def __init__(self, z, packed, x, about, scratch, b=None, tail=None):
+        self.grid = grid_of(self, about)
+        self.filters = about.filters
+        _, self.x_h, self.x_w, self.x_c = about.target
+        self.stride_h, self.stride_w = about.spread
+        self.start_h, self.start_w = about.start
+        panels = (self.filters + NR - 1) // NR
+        size = panels * self.grid.taps * self.grid.run * NR
+        self.z = <const real*>self.read(z, KIND) + <Py_ssize_t>about.channel
+        self.packed = <const real*>self.read(packed, KIND, size)
+        self.x = <real*>self.write(x, KIND) + <Py_ssize_t>about.into
+        self.zeros = zero(self, self.grid.run)
+        self.b = <const real*>self.read(b, KIND)
+        if b is not None:
+            self.b += <Py_ssize_t>about.into
+        self.act = NONE
+        if tail is not None:
+            self.act, self.slope = activation(tail.act), tail.slope
+            self.scale = <const real*>self.read(tail.scale, KIND)
+            self.shift = <const real*>self.read(tail.shift, KIND)
+            self.add = <const real*>self.read(tail.add, KIND)
+            if tail.scale is not None:
+                self.scale += <Py_ssize_t>about.into
+                self.shift += <Py_ssize_t>about.into
+            if tail.add is not None:
+                self.add += <Py_ssize_t>about.into
+        self.slots = <real*>self.write(scratch, "B")
+
+    @staticmethod
+    def scratch(taps, threads):
+        """Bytes of pointers that it needs."""
+        return threads * BLOCK * taps * sizeof(void*)
+
+    cdef void run(self) noexcept nogil:
+        cdef Py_ssize_t total = self.grid.n * self.grid.rows * self.grid.cols
+        cdef Py_ssize_t panels = (self.filters + NR - 1) // NR
+        cdef Py_ssize_t blocks = (total + BLOCK - 1) // BLOCK
+        cdef Py_ssize_t inner = self.grid.taps * self.grid.run
+        cdef int team = threads(total * inner * self.filters // 8)
+        cdef Py_ssize_t split = 1
+        if blocks < 4 * team and team > 1:
+            split = min(panels, (4 * team + blocks - 1) // blocks)
+        cdef Py_ssize_t item
+        for item in prange(
+            blocks * split, num_threads=team, schedule="dynamic", chunksize=1
+        ):
+            self.block(
+                item % blocks * BLOCK, total, item // blocks * panels // split,
+                (item // blocks + 1) * panels // split,
+                <const real**>self.slots + threadid() * BLOCK * self.grid.taps)
+
+    cdef void block(
+        self, Py_ssize_t m, Py_ssize_t total, Py_ssize_t panel, Py_ssize_t stop,
+        const real** rows
+    ) noexcept nogil:
+        """Rows m to m + BLOCK, columns of panels `panel` to `stop`."""
+        cdef Py_ssize_t taps = self.grid.taps, run = self.grid.run
+        cdef Py_ssize_t groups = (min(<Py_ssize_t>BLOCK, total - m) + MR - 1) // MR
+        cdef Py_ssize_t p, height
+        cdef real tile[MR * NR]
+        for p in range(groups):
+            point(&self.grid, self.z, self.zeros, m + p * MR, total, MR, 1, MR,
+                  rows + p * MR * taps)
+        while panel < stop:
+            for p in range(groups):
+                forward_tile(taps, run, rows + p * MR * taps,
+                             self.packed + panel * taps * run * NR, tile)
+                height = min(<Py_ssize_t>MR, total - m - p * MR)
+                self.finish(tile, m + p * MR, height, panel * NR)
+            panel += 1
+
+    cdef void finish(
+        self, real* tile, Py_ssize_t m, Py_ssize_t height, Py_ssize_t f
+    ) noexcept nogil:
+        """Bias and tail; then to where the positions lie in x."""
+        cdef Py_ssize_t width = min(<Py_ssize_t>NR, self.filters - f)
+        cdef Py_ssize_t area = self.grid.rows * self.grid.cols
+        cdef Py_ssize_t r, q, image, i, j, at
+        cdef real factor[NR]
+        cdef real offset[NR]
+        cdef real other[NR]
+        cdef vec v
+        cdef vec slope = splat(self.slope)
+        for q in range(NR):
+            factor[q] = 1
+            offset[q] = 0
+            other[q] = 0
+        for q in range(width):
+            if self.b != NULL:
+                offset[q] = self.b[f + q]
+            if self.scale != NULL:
+                factor[q] = self.scale[f + q]
+                offset[q] = offset[q] * factor[q] + self.shift[f + q]
+        image, j = m // area, m % area
+        i = j // self.grid.cols
+        j = j % self.grid.cols
+        for r in range(height):
+            at = ((image * self.x_h + i * self.stride_h + self.start_h) * self.x_w
+                  + j * self.stride_w + self.start_w) * self.x_c + f
+            if self.add != NULL:
+                memcpy(other, self.add + at, width * sizeof(real))
+            for q in range(2):
+                v = (load(tile + r * NR + q * LANES) * load(factor + q * LANES)
+                     + load(offset + q * LANES) + load(other + q * LANES))
+                if self.act != NONE:
+                    v = activate(v, self.act, slope)
+                store(tile + r * NR + q * LANES, v)
+            if width == NR:
+                store(self.x + at, load(tile + r * NR))
+                store(self.x + at + LANES, load(tile + r * NR + LANES))
+            else:
+                memcpy(self.x + at, tile + r * NR, width * sizeof(real))
+            j += 1
+            if j == self.grid.cols:
+                j = 0
+                i += 1
+                if i == self.grid.rows:
+                    i = 0
+                    image += 1
+
+
+cdef class Correlate(Kernel):
+    """g[offset_t + l down + f across] = sum over positions m of z_t[m, l] epsilon[m, f]
+
+    The positions are split into `parts`, each with a sum of its own, added in order:
+    the same bits for any number of threads."""
+
+    cdef Grid grid
+    cdef const real* z
+    cdef const real* zeros
+    cdef const real* epsilon
+    cdef real* g
+    cdef real* sums  # [parts][panels][taps run][NR]
+    cdef char* slots  # per thread: pointers [taps][CHUNK], then a packed panel
+    cdef Py_ssize_t filters, e_h, e_w, e_c, stride_h, stride_w, start_h, start_w
+    cdef Py_ssize_t parts, run_of_tap, down, across
+    cdef Py_ssize_t* offsets
+
+    def __init__(self, z, epsilon, g, about, offsets, run, down, across, scratch):
+        self.grid = grid_of(self, about)
+        self.filters = about.filters
+        _, self.e_h, self.e_w, self.e_c = about.target
+        self.stride_h, self.stride_w = about.spread
+        self.start_h, self.start_w = about.start
+        self.offsets = numbers(self, offsets)
+        self.run_of_tap, self.down, self.across = run, down, across
+        self.z = <const real*>self.read(z, KIND) + <Py_ssize_t>about.channel
+        self.epsilon = <const real*>self.read(epsilon, KIND) + <Py_ssize_t>about.into
+        self.g = <real*>self.write(g, KIND)
+        self.zeros = zero(self, self.grid.run)
+        self.parts = Correlate.split(about)
+        panels = (self.filters + NR - 1) // NR
+        cdef Py_ssize_t size = self.parts * panels * NR * sizeof(real)
+        size *= self.grid.taps * self.grid.run
+        self.slots = <char*>self.write(scratch, "B")
+        self.sums = <real*>self.slots
+        self.slots += size
+
+    @staticmethod
+    def split(about):
+        """In how many parts the sum over the positions is split."""
+        panels = -(-about.filters // NR)
+        rows, cols = about.positions
+        total = about.source[0] * rows * cols
+        return max(1, min(-(-16 // panels), total // CHUNK))
+
+    @staticmethod
+    def scratch(about, threads):
+        """Bytes of sums, pointers and packed panels."""
+        panels = -(-about.filters // NR)
+        taps = len(about.taps)
+        sums = Correlate.split(about) * panels * taps * about.run * NR * sizeof(real)
+        return sums + threads * CHUNK * (taps * sizeof(void*) + NR * sizeof(real))
+
+    cdef void run(self) noexcept nogil:
+        cdef Py_ssize_t total = self.grid.n * self.grid.rows * self.grid.cols
+        cdef Py_ssize_t panels = (self.filters + NR - 1) // NR
+        cdef Py_ssize_t inner = self.grid.taps * self.grid.run, item
+        cdef Py_ssize_t slot = CHUNK * (
+            self.grid.taps * sizeof(void*) + NR * sizeof(real))
+        cdef int team = threads(total * inner * self.filters // 8)
+        for item in prange(
+            self.parts * panels, num_threads=team, schedule="dynamic", chunksize=1
+        ):
+            self.part(item // panels, item % panels, total,
+                      self.slots + threadid() * slot)
+        for item in prange(inner, num_threads=threads(inner * self.filters)):
+            self.gather(item, panels)
+
+    cdef void part(
+        self, Py_ssize_t part, Py_ssize_t panel, Py_ssize_t total, char* slot
+    ) noexcept nogil:
+        """The sum over one part of the positions, for one panel of filters."""
+        cdef Py_ssize_t taps = self.grid.taps, run = self.grid.run
+        cdef Py_ssize_t panels = (self.filters + NR - 1) // NR
+        cdef Py_ssize_t m = total * part // self.parts
+        cdef Py_ssize_t stop = total * (part + 1) // self.parts
+        cdef Py_ssize_t count, t, l, height, i
+        cdef real* sums = self.sums + (part * panels + panel) * taps * run * NR
+        cdef real* e = <real*>slot
+        cdef const real** rows = <const real**>(slot + CHUNK * NR * sizeof(real))
+        cdef real tile[MR * NR]
+        memset(sums, 0, taps * run * NR * sizeof(real))
+        while m < stop:
+            count = min(<Py_ssize_t>CHUNK, stop - m)
+            point(&self.grid, self.z, self.zeros, m, stop, count, 1, CHUNK, rows)
+            self.pack(m, count, panel, e)
+            for t in range(taps):
+                l = 0
+                while l < run:
+                    height = min(<Py_ssize_t>MR, run - l)
+                    correlate(height, count, rows + t * CHUNK, l, e, tile)
+                    for i in range(height * NR):
+                        sums[(t * run + l) * NR + i] += tile[i]
+                    l += height
+            m += count
+
+    cdef void pack(
+        self, Py_ssize_t m, Py_ssize_t count, Py_ssize_t panel, real* e
+    ) noexcept nogil:
+        """Columns of epsilon at positions m on, side by side."""
+        cdef Py_ssize_t width = min(<Py_ssize_t>NR, self.filters - panel * NR)
+        cdef Py_ssize_t area = self.grid.rows * self.grid.cols, k, image, i, j
+        image, j = m // area, m % area
+        i = j // self.grid.cols
+        j = j % self.grid.cols
+        if width < NR:
+            memset(e, 0, count * NR * sizeof(real))
+        for k in range(count):
+            memcpy(
+                e + k * NR,
+                self.epsilon + panel * NR
+                + ((image * self.e_h + i * self.stride_h + self.start_h) * self.e_w
+                   + j * self.stride_w + self.start_w) * self.e_c,
+                width * sizeof(real))
+            j += 1
+            if j == self.grid.cols:
+                j = 0
+                i += 1
+                if i == self.grid.rows:
+                    i = 0
+                    image += 1
+
+    cdef void gather(self, Py_ssize_t k, Py_ssize_t panels) noexcept nogil:
+        """Row k of g: the parts in order."""
+        cdef Py_ssize_t inner = self.grid.taps * self.grid.run, part, panel, q, width
+        cdef real* g = (self.g + self.offsets[k // self.run_of_tap]
+                        + k % self.run_of_tap * self.down)
+        cdef real total[NR]
+        cdef real* one
+        for panel in range(panels):
+            memset(total, 0, NR * sizeof(real))
+            for part in range(self.parts):
+                one = self.sums + ((part * panels + panel) * inner + k) * NR
+                for q in range(NR):
+                    total[q] += one[q]
+            width = min(<Py_ssize_t>NR, self.filters - panel * NR)
+            for q in range(width):
+                g[(panel * NR + q) * self.across] = total[q]
+
+
+cdef inline void correlate(
+    Py_ssize_t height, Py_ssize_t count, const real** rows, Py_ssize_t l,
+    const real* e, real* tile
+) noexcept nogil:
+    """adjoint_tile of any height: the compiler knows each one it unrolls."""
+    if height == MR:
+        adjoint_tile(MR, count, rows, l, e, tile)
+    else:
+        while height >= 4:
+            adjoint_tile(4, count, rows, l, e, tile)
+            height -= 4
+            l += 4
+            tile += 4 * NR
+        while height:
+            adjoint_tile(1, count, rows, l, e, tile)
+            height -= 1
+            l += 1
+            tile += NR
+
+
+cdef class SumRows(Kernel):
+    """g[f] = sum over m of epsilon[m, f], in `parts` that do not depend on threads"""
+
+    cdef const real* epsilon
+    cdef real* g
+    cdef real* sums
+    cdef Py_ssize_t rows, f, parts
+
+    def __init__(self, epsilon, g, scratch):
+        self.f = g.size
+        self.rows = epsilon.size // self.f
+        self.parts = parts(self.rows, epsilon.size)
+        self.epsilon = <const real*>self.read(epsilon, KIND)
+        self.g = <real*>self.write(g, KIND)
+        self.sums = <real*>self.write(scratch, "B")
+
+    @staticmethod
+    def scratch(rows, f):
+        """Bytes of partial sums."""
+        return parts(rows, rows * f) * f * sizeof(real)
+
+    cdef void run(self) noexcept nogil:
+        cdef Py_ssize_t k, q
+        for k in prange(self.parts, num_threads=threads(self.rows * self.f)):
+            self.part(k)
+        for q in range(self.f):
+            self.g[q] = 0
+        for k in range(self.parts):
+            for q in range(self.f):
+                self.g[q] += self.sums[k * self.f + q]
+
+    cdef void part(self, Py_ssize_t k) noexcept nogil:
+        cdef Py_ssize_t f = self.f, m, q
+        cdef real* sums = self.sums + k * f
+        cdef const real* e
+        memset(sums, 0, f * sizeof(real))
+        for m in range(self.rows * k // self.parts, self.rows * (k + 1) // self.parts):
+            e = self.epsilon + m * f
+            for q in range(f):
+                sums[q] += e[q]

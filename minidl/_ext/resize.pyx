@@ -1,0 +1,106 @@
+"""Bilinear interpolation by a whole factor, and its adjoint.
+
+Pixel i of x stands at (i + 1/2) / factor - 1/2 of z, or at the edge where that lies
+outside. A pixel p of z has the weight max(0, 1 - |distance|) in it, in each axis.
+"""
+
+from cython.parallel cimport prange
+
+from minidl._ext.kernel cimport Kernel, threads
+from minidl._ext.simd cimport real
+
+cdef str KIND = "d" if sizeof(real) == 8 else "f"
+
+
+cdef inline double place(Py_ssize_t i, Py_ssize_t factor, Py_ssize_t size) noexcept nogil:
+    """Where pixel i of x stands on z"""
+    cdef double at = (i + 0.5) / factor - 0.5
+    return min(max(at, 0.0), size - 1.0)
+
+
+cdef inline real tent(double distance) noexcept nogil:
+    return <real>max(0.0, 1 - (-distance if distance < 0 else distance))
+
+
+cdef class Bilinear(Kernel):
+    """x = z between its pixels"""
+
+    cdef const real* z
+    cdef real* x
+    cdef Py_ssize_t n, h, w, c, fh, fw
+
+    def __init__(self, z, x, h, w, fh, fw):
+        self.n, *_, self.c = z.shape
+        self.h, self.w = h, w
+        self.fh, self.fw = fh, fw
+        self.z = <const real*>self.read(z, KIND, self.n * h * w * self.c)
+        self.x = <real*>self.write(x, KIND, z.size * fh * fw)
+
+    cdef void run(self) noexcept nogil:
+        cdef Py_ssize_t row, rows = self.n * self.h * self.fh
+        for row in prange(rows, num_threads=threads(rows * self.w * self.fw * self.c)):
+            self.row(row)
+
+    cdef void row(self, Py_ssize_t row) noexcept nogil:
+        cdef Py_ssize_t p, q, j, k, c = self.c
+        cdef double y = place(row % (self.h * self.fh), self.fh, self.h), at
+        cdef real t, u
+        cdef const real* upper
+        cdef const real* lower
+        cdef const real* a
+        cdef const real* b
+        cdef real* x = self.x + row * self.w * self.fw * c
+        p = <Py_ssize_t>y
+        t = <real>(y - p)
+        upper = self.z + (row // (self.h * self.fh) * self.h + p) * self.w * c
+        lower = upper + (self.w * c if p + 1 < self.h else 0)
+        for j in range(self.w * self.fw):
+            at = place(j, self.fw, self.w)
+            q = <Py_ssize_t>at
+            u = <real>(at - q)
+            a, b = upper + q * c, lower + q * c
+            q = c if q + 1 < self.w else 0
+            for k in range(c):
+                x[j * c + k] = ((1 - t) * ((1 - u) * a[k] + u * a[k + q])
+                                + t * ((1 - u) * b[k] + u * b[k + q]))
+
+
+cdef class BilinearAdjoint(Kernel):
+    """delta = the sum of epsilon by the weights that z has in x"""
+
+    cdef const real* epsilon
+    cdef real* delta
+    cdef Py_ssize_t n, h, w, c, fh, fw
+
+    def __init__(self, epsilon, delta, h, w, fh, fw):
+        self.n, *_, self.c = delta.shape
+        self.h, self.w = h, w
+        self.fh, self.fw = fh, fw
+        self.epsilon = <const real*>self.read(epsilon, KIND, delta.size * fh * fw)
+        self.delta = <real*>self.write(delta, KIND, self.n * h * w * self.c)
+
+    cdef void run(self) noexcept nogil:
+        cdef Py_ssize_t row, rows = self.n * self.h
+        cdef Py_ssize_t work = rows * self.fh * self.w * self.fw * self.c
+        for row in prange(rows, num_threads=threads(work)):
+            self.row(row)
+
+    cdef void row(self, Py_ssize_t row) noexcept nogil:
+        cdef Py_ssize_t p = row % self.h, q, i, j, k, c = self.c
+        cdef Py_ssize_t oh = self.h * self.fh, ow = self.w * self.fw
+        cdef real t, u
+        cdef const real* epsilon
+        cdef real* delta
+        for q in range(self.w):
+            delta = self.delta + (row * self.w + q) * c
+            for k in range(c):
+                delta[k] = 0
+            for i in range(max(0, (p - 1) * self.fh), min(oh, (p + 2) * self.fh)):
+                t = tent(place(i, self.fh, self.h) - p)
+                for j in range(max(0, (q - 1) * self.fw), min(ow, (q + 2) * self.fw)):
+                    u = t * tent(place(j, self.fw, self.w) - q)
+                    if u == 0:
+                        continue
+                    epsilon = self.epsilon + ((row // self.h * oh + i) * ow + j) * c
+                    for k in range(c):
+                        delta[k] += u * epsilon[k]

@@ -1,0 +1,224 @@
+"""minidl models | summary | draw | check | train | eval
+
+Results go to stdout, progress to stderr. Exit codes: 0 all is well, 1 it is not (an
+error, a check that fails), 2 a command that is not understood, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from inspect import signature
+from typing import TYPE_CHECKING, Any
+
+from .spec import Error
+
+if TYPE_CHECKING:
+    from .data import Part
+    from .model import Model
+
+OPEN = 32  # stands for a height or a width that a network leaves open
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; the exit code."""
+    options = parser().parse_args(arguments)
+    try:
+        code: int = options.run(options)
+        sys.stdout.flush()
+        return code
+    except Error as error:
+        print(f"minidl: error: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # who reads has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        print("minidl: interrupted", file=sys.stderr)
+        return 130
+
+
+def parser() -> argparse.ArgumentParser:
+    """The commands and their options."""
+    top = argparse.ArgumentParser(
+        "minidl", description="Convolutional networks as graphs, on the CPU."
+    )
+    commands = top.add_subparsers(metavar="COMMAND", required=True)
+
+    def command(run: Callable[..., int], *options: str) -> None:
+        name = run.__name__.strip("_")
+        about = (run.__doc__ or "").rstrip(".")
+        one = commands.add_parser(name, help=about, description=about)
+        one.set_defaults(run=run)
+        for option in options:
+            flag, settings = OPTIONS[option]
+            one.add_argument(*flag, **settings)
+
+    command(models, "json")
+    command(summary, "model", "variant")
+    command(draw, "model", "variant", "output")
+    command(check, "model", "variant", "seed")
+    command(
+        train, "model", "variant", "data", "epochs", "batch", "lr", "momentum", "seed",
+        "threads", "out", "json",
+    )  # fmt: skip
+    command(eval_, "model", "variant", "data", "weights", "threads", "json")
+    return top
+
+
+def at_least(low: float, kind: Callable[[str], float] = int) -> Callable[[str], float]:
+    """A number for argparse, which names the bound where it is too small."""
+
+    def number(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = float("nan")
+        if not low <= value < float("inf"):
+            raise argparse.ArgumentTypeError(
+                f"expected a number of at least {low:g}, got {text!r}"
+            )
+        return value
+
+    return number
+
+
+OPTIONS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
+    "model": (("model",), {"metavar": "MODEL", "help": "a name from `minidl models`"}),
+    "variant": (("--variant",), {"help": "of the network, such as modern for lenet5"}),
+    "data": (("--data",), {"choices": ["digits"], "default": "digits"}),
+    "epochs": (("--epochs",), {"type": at_least(1), "default": 10}),
+    "batch": (("--batch",), {"type": at_least(1), "default": 32}),
+    "lr": (("--lr",), {"type": at_least(0, float), "help": "the learning rate"}),
+    "momentum": (("--momentum",), {"type": at_least(0, float), "default": 0.9}),
+    "seed": (("--seed",), {"type": at_least(0), "default": 0}),
+    "threads": (("--threads",), {"type": at_least(1), "help": "as many as cores"}),
+    "out": (("--out",), {"metavar": "FILE.npz", "help": "where to write the weights"}),
+    "weights": (("--weights",), {"metavar": "FILE.npz", "required": True}),
+    "output": (("-o", "--out"), {"metavar": "FILE.svg", "required": True}),
+    "json": (("--json",), {"action": "store_true", "help": "results as JSON"}),
+}
+
+
+def build(options: argparse.Namespace) -> Model:
+    """The network that the command line asks for."""
+    from . import models as zoo
+
+    make = zoo.get(options.model)
+    given = {"variant": options.variant, "seed": getattr(options, "seed", None)}
+    given = {key: value for key, value in given.items() if value is not None}
+    if "variant" in given and "variant" not in signature(make).parameters:
+        raise Error(f"{options.model} has no variants; leave out --variant")
+    return make(**given)  # type: ignore[no-any-return]
+
+
+def models(options: argparse.Namespace) -> int:
+    """List the networks of the zoo."""
+    from . import models as zoo
+    from .graph import show
+    from .table import count, table
+
+    found = []
+    for name in zoo.list():
+        net = zoo.get(name)()
+        shape = net.graph.nodes[net.inputs[0]]["node"].shape
+        size = tuple(OPEN for n in shape if n is None)
+        parameters = sum(w.size for w in net.parameters.values())
+        macs = net.plan(size=size).macs
+        found.append((name, show(shape), parameters, macs))
+    if options.json:
+        heads = ("name", "input", "parameters", "macs")
+        print(json.dumps([dict(zip(heads, row, strict=True)) for row in found]))
+        return 0
+    rows = [(name, shape, f"{p:,}", count(macs)) for name, shape, p, macs in found]
+    print(table(("network", "input", "parameters", "MACs"), rows))
+    return 0
+
+
+def summary(options: argparse.Namespace) -> int:
+    """Print the table of a network's nodes."""
+    build(options).summary()
+    return 0
+
+
+def draw(options: argparse.Namespace) -> int:
+    """Draw a network; the suffix chooses the format: .svg, .dot."""
+    build(options).draw(options.out)
+    print(options.out)
+    return 0
+
+
+def check(options: argparse.Namespace) -> int:
+    """Test the adjoint of each node of a network, and of the whole."""
+    from .check import adjoint
+
+    report = adjoint(build(options), seed=options.seed)
+    print(report)
+    return 0 if report.ok else 1
+
+
+def train(options: argparse.Namespace) -> int:
+    """Train a network, and measure it on the held-out data."""
+    from . import files
+    from .optim import SGD
+    from .train import accuracy
+
+    net, (learn, held) = prepare(options)
+    if options.out:
+        files.writable(options.out)  # now, not after the last epoch
+    net.compile(optimiser=SGD(lr=options.lr, momentum=options.momentum))
+    history = net.fit(
+        learn, epochs=options.epochs, batch=options.batch, validation=held,
+        seed=options.seed,
+    )  # fmt: skip
+    found = accuracy(net, held)
+    if options.out:
+        net.save(options.out)
+    say(options, {
+        "model": net.name, "epochs": history.rows(), "accuracy": found,
+        "held_out": len(held.labels), "weights": options.out,
+    })  # fmt: skip
+    return 0
+
+
+def eval_(options: argparse.Namespace) -> int:
+    """Measure weights on the held-out data."""
+    from . import checkpoint
+    from .train import accuracy
+
+    net, (_, held) = prepare(options)
+    arrays = checkpoint.read(options.weights)
+    arrays.pop(checkpoint.GRAPH, None)
+    checkpoint.assign(net, arrays, options.weights)
+    found = {"model": net.name, "accuracy": accuracy(net, held)}
+    say(options, found | {"held_out": len(held.labels), "weights": options.weights})
+    return 0
+
+
+def prepare(options: argparse.Namespace) -> tuple[Model, tuple[Part, Part]]:
+    """The network, and the data at the size of its input."""
+    from ._ext import set_threads
+    from .data import digits
+    from .spec import DataError
+
+    if options.threads:
+        set_threads(options.threads)
+    net = build(options)
+    shape = net.graph.nodes[net.inputs[0]]["node"].shape
+    if len(shape) != 3 or shape[2] != 1:
+        raise DataError(f"{net.name}: reads {shape}; digits are (height, width, 1)")
+    return net, digits((shape[0] or OPEN, shape[1] or OPEN))
+
+
+def say(options: argparse.Namespace, found: dict[str, Any]) -> None:
+    """The result, as a sentence or as JSON."""
+    if options.json:
+        print(json.dumps(found))
+        return
+    share, n = found["accuracy"], found["held_out"]
+    print(f"{found['model']}: {share:.2%} of {n} held-out digits ({round(share * n)})")
+    if found["weights"]:
+        print(f"weights: {found['weights']}")

@@ -1,0 +1,126 @@
+"""Runs a Plan: the only loop over steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from ._ext import Kernel, Program, kernels
+from .graph import Tail
+from .plan import Plan, Step
+from .store import Store, memory
+
+
+class Engine:
+    """A plan bound to memory of its own and to the parameters of a store."""
+
+    def __init__(self, plan: Plan, store: Store, check: bool = False) -> None:
+        self.plan, self.store = plan, store
+        self.version = -1  # of the store, when the const regions were filled
+        self.arena = memory(plan.bytes)
+        self.arrays = [
+            np.ndarray(one.shape, one.dtype, self.arena, one.offset)
+            for one in plan.regions
+        ]
+        pinned = {i for i, one in enumerate(plan.regions) if one.pinned}
+        prepare, body = [], []
+        for step in plan.steps:
+            once = step.do == "prepare" and step.writes() <= pinned
+            (prepare if once else body).append(step)
+        self.prepare = Bound(self, prepare)
+        self.body = Bound(self, body)
+
+    def array(self, one: int | None) -> Any:
+        """The array of a region."""
+        return None if one is None else self.arrays[one]
+
+    def run(
+        self, inputs: Mapping[str, np.ndarray], seeds: Sequence[np.ndarray] = ()
+    ) -> None:
+        """Copy in, run every step; the results lie in the arrays of the plan."""
+        arrays, plan = self.arrays, self.plan
+        for name, value in inputs.items():
+            np.copyto(arrays[plan.inputs[name]], value)
+        for one, value in zip(plan.seeds, seeds, strict=True):
+            np.copyto(arrays[one], value)
+        if self.prepare.steps:
+            version = self.store.touched()
+            if version != self.version:
+                self.prepare()
+                self.version = version
+        self.body()
+
+    def theta(self, step_theta: Mapping[str, str | int]) -> SimpleNamespace:
+        """Parameters and const regions by their local names."""
+        owners = self.store.owners
+        return SimpleNamespace(
+            **{
+                k: owners[v] if isinstance(v, str) else self.arrays[v]
+                for k, v in step_theta.items()
+            }
+        )
+
+
+class Bound:
+    """Steps that become one flat Program the first time they run."""
+
+    def __init__(self, engine: Engine, steps: Sequence[Step]) -> None:
+        self.engine, self.steps = engine, steps
+        self.program: Program | None = None
+        self.marks: list[int] = []  # where the calls of each step begin
+
+    def __call__(self) -> None:
+        """Run. An op that returns kernels is not called again."""
+        if self.program is not None:
+            self.program()
+            return
+        calls: list[Callable[[], Any]] = []
+        marks = []
+        for step in self.steps:
+            marks.append(len(calls))
+            work = self.call(step)
+            found = work()
+            if found is None:  # the op did the work itself, and will again
+                calls.append(work)
+                continue
+            made = [found] if isinstance(found, Kernel) else list(found)
+            for kernel in made:
+                kernel()
+            calls += made
+        self.program, self.marks = Program(calls), marks
+
+    def call(self, step: Step) -> Callable[[], Any]:
+        """The op's function on the arrays of a step."""
+        engine = self.engine
+        array = engine.array
+        op = step.op
+        if op is None:
+            a, b = (array(one) for one in step.z)
+            x = array(step.x)
+            return lambda: kernels(x).Add(a, b, x)
+        theta = engine.theta(step.theta)
+        if step.do == "prepare":
+            return partial(op.prepare, theta)
+        z: Any = tuple(array(one) for one in step.z)
+        z = (z if len(z) > 1 else z[0]) if z else None
+        x = array(step.x)
+        tape = SimpleNamespace(**{k: array(v) for k, v in step.tape.items()})
+        scratch = array(step.scratch)
+        if step.do == "forward":
+            if not step.tail:
+                return partial(op.forward, z, theta, x, tape, scratch)
+            fields: dict[str, Any] = {}
+            for joined in step.tail:
+                others = tuple(array(one) for one in joined.others)
+                fields |= joined.op.tail(others, engine.theta(joined.theta))
+            tail = Tail(**fields)
+            return partial(op.forward, z, theta, x, tape, scratch, tail=tail)  # type: ignore[call-arg]
+        delta: Any = tuple(array(one) for one in step.delta)
+        delta = delta if len(delta) > 1 else delta[0]
+        g = SimpleNamespace(**{k: array(v) for k, v in step.g.items()})
+        epsilon = array(step.epsilon)
+        return partial(op.adjoint, epsilon, z, theta, x, tape, scratch, delta, g)

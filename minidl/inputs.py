@@ -1,0 +1,89 @@
+"""What a caller passes, checked against what the graph expects."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .graph import Graph, Input, Node, readers, show
+from .spec import DataError, Shape
+
+
+def checked(name: str, node: Node, array: Any) -> np.ndarray:
+    """The array for an Input, or an error that says what it should have been."""
+    op = node.op
+    assert isinstance(op, Input)
+    wanted = f"{name}: expected {_article(op.dtype)} array of shape (batch, " + (
+        ", ".join("any" if s is None else str(s) for s in op.shape) + ")"
+    )
+    if not isinstance(array, np.ndarray):
+        try:
+            array = np.asarray(array)
+        except ValueError as error:
+            raise DataError(f"{wanted}, got {type(array).__name__}: {error}") from None
+    kind = array.dtype.kind
+    if op.dtype == "real":
+        floats(wanted, array)
+    elif op.dtype == "uint8" and array.dtype != np.uint8:
+        raise DataError(f"{wanted}, got {array.dtype}")
+    elif op.dtype == "int64" and kind not in "iu":
+        if kind != "f" or not np.all(np.isfinite(array)):
+            bad = "; it holds NaN or infinity" if kind == "f" else ""
+            raise DataError(f"{wanted}, got {array.dtype}{bad}")
+        raise DataError(f"{wanted}, got {array.dtype}; use labels.astype('int64')")
+    if array.ndim != len(op.shape) + 1:
+        hint = "; use x[None] for a batch of one" if array.ndim == len(op.shape) else ""
+        raise DataError(f"{wanted}, got shape {array.shape}{hint}")
+    if not len(array):
+        raise DataError(f"{wanted}, got an empty batch: {array.shape}")
+    if any(s is not None and s != a
+           for s, a in zip(op.shape, array.shape[1:], strict=True)):
+        hint = ""
+        if len(op.shape) == 3 and array.shape[1] == op.shape[-1]:
+            hint = "; channels come last: use x.transpose(0, 2, 3, 1)"
+        raise DataError(f"{wanted}, got shape {array.shape}{hint}")
+    if 0 in array.shape:
+        raise DataError(f"{wanted}, got an empty array: {array.shape}")
+    return array
+
+
+def floats(wanted: str, array: Any) -> np.ndarray:
+    """The array, which must hold floats."""
+    array = np.asarray(array)
+    if array.dtype.kind != "f":
+        hint = "; convert it with x.astype('float32')" if array.dtype.kind in "iub" else ""
+        raise DataError(f"{wanted}, got {array.dtype}{hint}")
+    return array
+
+
+def check_labels(graph: Graph, name: str, array: np.ndarray) -> None:
+    """Class numbers must be below the number of classes of the loss that reads them."""
+    if array.dtype.kind not in "iu" or array.dtype == np.uint8:
+        return
+    for reader in graph.successors(name):
+        if graph.nodes[reader]["node"].op.reduces:
+            scores = readers(graph, reader)[0]
+            classes = graph.nodes[scores]["node"].shape[-1]
+            bad = np.flatnonzero((array < 0) | (array >= classes))
+            if bad.size:
+                raise DataError(
+                    f"{name}: expected classes 0 to {classes - 1}, as {scores} has "
+                    f"{classes} channels, got {array.flat[bad[0]]} at entry {bad[0]} "
+                    f"({bad.size} of {array.size} are out of range)"
+                )
+
+
+def _article(dtype: str) -> str:
+    return {"real": "a float", "uint8": "a uint8", "int64": "an integer"}[dtype]
+
+
+def filled(name: str, shape: Shape, size: tuple[int, ...] | None) -> Shape:
+    """The shape with `size` in its open axes."""
+    free = iter(size or ())
+    filled = tuple(next(free, None) if s is None else s for s in shape)
+    if None in filled:
+        raise DataError(
+            f"{name}: its shape {show(shape)} leaves axes open; say size=(height, width)"
+        )
+    return filled

@@ -1,0 +1,454 @@
+"""Model: a graph with its parameters, as people use it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import networkx as nx
+import numpy as np
+
+from . import checkpoint, draw, train
+from ._ext import get_threads
+from .engine import Engine
+from .graph import Input, Node, Op, build, order, readers, show
+from .inputs import check_labels, checked, filled, floats
+from .optim import SGD
+from .plan import Plan, affordable, compile
+from .spec import DataError, GraphError, Param, Shape, entries
+from .store import Store, Values
+from .summary import summary
+
+Arrays = np.ndarray | Sequence[np.ndarray]
+Rule = Callable[[np.ndarray, Any, np.ndarray], Any]
+
+
+class Model:
+    """A network: its graph, its parameters, and what can be done with them.
+
+    Parameters
+    ----------
+    inputs, outputs
+        One node or several. Several make tuples of what goes in and comes out.
+    name
+        What it is called in tables, diagrams and messages.
+    dtype
+        "float32", or "float64" for checks.
+    seed
+        Where the initial parameters come from. Each depends on the seed and its own
+        name alone.
+
+    Examples
+    --------
+    >>> import minidl as dl
+    >>> image = dl.Input((8, 8, 1), name="image")
+    >>> z = dl.relu(dl.conv(image, 4, kernel=3, name="C1"))
+    >>> net = dl.Model(image, dl.dense(dl.flatten(z), 10, name="F2"))
+    >>> net(np.zeros((5, 8, 8, 1), "float32")).shape
+    (5, 10)
+    >>> list(net.parameters)
+    ['C1.w', 'C1.b', 'F2.w', 'F2.b']
+    """
+
+    def __init__(
+        self,
+        inputs: Node | Sequence[Node],
+        outputs: Node | Sequence[Node],
+        name: str = "model",
+        dtype: str = "float32",
+        seed: int = 0,
+    ) -> None:
+        if dtype not in ("float32", "float64"):
+            raise DataError(
+                f'{name}: dtype: expected "float32" or "float64", got {dtype!r}'
+            )
+        self.name, self.dtype, self.seed = name, dtype, seed
+        self._single = (isinstance(inputs, Node), isinstance(outputs, Node))
+        ins, outs = _nodes("inputs", inputs), _nodes("outputs", outputs)
+        self.graph, names = build([*ins, *outs])
+        self.inputs = tuple(names[node] for node in ins)
+        self.outputs = tuple(names[node] for node in outs)
+        self._check_ends()
+        self._owner = {names[n]: names[n.owner] for n in names}
+        self._store: Store | None = None
+        self._version = -1  # of the graph, when these were derived from it
+        self._engines: dict[Any, Engine] = {}
+        self._ancestors: dict[tuple[str, ...], list[str]] = {}
+        self._lock = threading.RLock()
+        self._trainer: train.Trainer | None = None
+
+    def _check_ends(self) -> None:
+        for name in self.inputs:
+            if not isinstance(self.graph.nodes[name]["node"].op, Input):
+                raise GraphError(f"{self.name}: {name} is listed as an input, but is not "
+                                 "an Input; list the Input nodes that it depends on")
+            if not self.graph.out_degree(name) and name not in self.outputs:
+                raise GraphError(
+                    f"{self.name}: no output depends on the input {name!r}; leave it "
+                    "out, or connect it"
+                )
+        for name, data in self.graph.nodes(data=True):
+            if isinstance(data["node"].op, Input) and name not in self.inputs:
+                raise GraphError(
+                    f"{self.name}: the outputs depend on the input {name!r}, which is "
+                    f"not listed; inputs are {list(self.inputs)}"
+                )
+        for what, ends in (("input", self.inputs), ("output", self.outputs)):
+            if len(set(ends)) < len(ends):
+                raise GraphError(f"{self.name}: an {what} is listed twice: {list(ends)}")
+
+    # -- parameters ---------------------------------------------------------------
+
+    @property
+    def params(self) -> dict[str, Param]:
+        """Every parameter and buffer that the graph asks for, by name."""
+        found = {}
+        for name in order(self.graph):
+            node = self.graph.nodes[name]["node"]
+            if self._owner.get(name, name) == name:
+                found |= {f"{name}.{k}": param for k, param in node.spec.theta.items()}
+        return found
+
+    @property
+    def store(self) -> Store:
+        """The memory of all parameters, made when first needed."""
+        if self._store is not None and self._version == self.graph.version:
+            return self._store
+        self._version = self.graph.version
+        self._engines, self._ancestors, self._trainer = {}, {}, None
+        params = self.params
+        if self._store is None or self._store.params != params:
+            itemsize = np.dtype(self.dtype).itemsize
+            needed = sum(entries(p.shape) for p in params.values()) * itemsize
+            affordable(f"{self.name}: parameters", needed)
+            fresh = Store(params, self.dtype, self.seed)
+            if self._store is not None:  # the graph was changed by hand
+                for key in self._store.owners.keys() & fresh.owners.keys():
+                    fresh.owners[key][...] = self._store.owners[key]
+            self._store = fresh
+        return self._store
+
+    @property
+    def parameters(self) -> Values:
+        """What is learned, by name: live views."""
+        store = self.store
+        return Values(store, tuple(store.at))
+
+    @property
+    def buffers(self) -> Values:
+        """State that no gradient reaches, by name: live views."""
+        store = self.store
+        return Values(store, tuple(k for k in store.owners if k not in store.at))
+
+    # -- running ------------------------------------------------------------------
+
+    def __call__(self, *x: np.ndarray, train: bool = False) -> Any:
+        """The outputs for a batch: NumPy in, NumPy out.
+
+        With several inputs pass several arrays, or one tuple. With `train` batch norm
+        and dropout behave as in training.
+        """
+        found = self.values(*x, at=self.outputs, train=train)
+        y = tuple(found[name] for name in self.outputs)
+        return y[0] if self._single[1] else y
+
+    def values(
+        self, *x: Any, at: str | Sequence[str], train: bool = False
+    ) -> dict[str, np.ndarray]:
+        """The values of any nodes for a batch, by name."""
+        names = (at,) if isinstance(at, str) else tuple(at)
+        given = self._given(x, self._needed(names))
+        with self._lock:
+            engine = self._engine(names, given, train=train)
+            engine.run(given)
+            self.store.version += train  # the statistics moved
+            outs = zip(names, engine.plan.outputs, strict=True)
+            return {name: engine.array(one).copy() for name, one in outs}
+
+    def adjoint(
+        self,
+        x: Arrays,
+        epsilon: Arrays,
+        at: str | Sequence[str] | None = None,
+        train: bool = False,
+        rules: Mapping[str | type[Op], Rule] | None = None,
+    ) -> tuple[Any, dict[str, np.ndarray]]:
+        """The vector-Jacobian product: delta for the inputs, g by parameter name.
+
+        Parameters
+        ----------
+        x
+            A batch; a tuple where there are several inputs.
+        epsilon
+            What flows into the outputs: an array of each output's shape.
+        at
+            Seed epsilon at these nodes instead of the outputs.
+        train
+            Let batch norm and dropout behave as in training.
+        rules
+            Other adjoints, by node name or op class: `rule(epsilon, z, x) -> delta`.
+
+        Examples
+        --------
+        >>> import minidl as dl
+        >>> z = dl.Input((3,))
+        >>> net = dl.Model(z, dl.relu(z))
+        >>> x = np.array([[-1.0, 2.0, 3.0]], "float32")
+        >>> net.adjoint(x, np.ones_like(x))[0]
+        array([[0., 1., 1.]], dtype=float32)
+        """
+        names = self.outputs if at is None else (at,) if isinstance(at, str) else (*at,)
+        given = self._given(x if isinstance(x, tuple) else (x,), self._needed(names))
+        real = [n for n in given if self.graph.nodes[n]["node"].op.dtype == "real"]
+        with self._lock:
+            engine = self._engine(
+                names, given, train=train, adjoint=True, deltas=tuple(real),
+                rules=self._rules(rules or {}),
+            )
+            plan = engine.plan
+            seeds = self._seeds(names, epsilon, plan)
+            engine.run(given, seeds)
+            self.store.version += train
+            deltas = {
+                n: None if plan.deltas[n] is None else engine.array(plan.deltas[n]).copy()
+                for n in real
+            }
+            g = {k: engine.array(one).copy() for k, one in plan.grads.items()}
+        for n, value in deltas.items():
+            if value is None:  # a view of the seed, or no path at all
+                deltas[n] = np.zeros(given[n].shape, self.dtype)
+        if self._single[0]:
+            return deltas.get(self.inputs[0]), g
+        return tuple(deltas.get(n) for n in self.inputs), g
+
+    def plan(
+        self,
+        batch: int = 1,
+        train: bool = False,
+        size: tuple[int, ...] | None = None,
+    ) -> Plan:
+        """The plan for a batch: print it, or read its bytes and MACs.
+
+        With `train` it is the plan of a training step, loss and adjoint included.
+        `size` stands for the axes that the input leaves open.
+        """
+        shapes = {
+            name: (batch, *filled(name, self.graph.nodes[name]["node"].shape, size))
+            for name in self.inputs
+        }
+        if train:
+            return self.trainer.plan(shapes)
+        return self._compile(self.outputs, shapes)
+
+    # -- training -----------------------------------------------------------------
+
+    @property
+    def trainer(self) -> train.Trainer:
+        """The loss and the optimiser; softmax cross-entropy and SGD unless set."""
+        store = self.store  # first: a changed graph drops the trainer
+        if self._trainer is None or self._trainer.store is not store:
+            self.compile()
+        assert self._trainer is not None
+        return self._trainer
+
+    def compile(
+        self, loss: str | Callable[..., Node] = "softmax_cross_entropy",
+        optimiser: SGD | None = None, **settings: Any,
+    ) -> None:
+        """Choose the loss (a name or a function of two nodes) and the optimiser."""
+        self._trainer = train.Trainer(self, loss, settings, optimiser or SGD())
+
+    def train_step(self, x: Arrays, labels: np.ndarray) -> float:
+        """One step of training on a batch: forward, adjoint, update. Returns the loss."""
+        return self.trainer.step(x if isinstance(x, tuple) else (x,), labels)
+
+    def fit(self, data: Any, epochs: int = 1, **settings: Any) -> train.History:
+        """Train on `(images, labels)`; see `minidl.train.fit` for the settings."""
+        return train.fit(self, data, epochs=epochs, **settings)
+
+    # -- looking ------------------------------------------------------------------
+
+    def summary(self) -> None:
+        """Print the table of nodes: op, output shape, parameters, MACs."""
+        print(summary(self))
+
+    def draw(self, path: str | Path) -> None:
+        """Draw the graph; the suffix chooses the format (.svg, .dot)."""
+        draw.write(self, path)
+
+    def save(self, path: str | Path) -> None:
+        """Write graph, parameters and buffers to one .npz; `dl.load` reads it."""
+        checkpoint.save(self, path)
+
+    def __repr__(self) -> str:
+        return (
+            f"<Model {self.name}: {', '.join(self.inputs)} -> {', '.join(self.outputs)}, "
+            f"{len(self.graph)} nodes>"
+        )
+
+    # -- inside -------------------------------------------------------------------
+
+    def _needed(self, names: tuple[str, ...]) -> list[str]:
+        """The inputs that these nodes depend on."""
+        self.store  # noqa: B018  # a changed graph drops what is known of it
+        if names not in self._ancestors:
+            self._ancestors[names] = self._find_inputs(names)
+        return self._ancestors[names]
+
+    def _find_inputs(self, names: tuple[str, ...]) -> list[str]:
+        unknown = [n for n in names if n not in self.graph]
+        if unknown or not names:
+            raise GraphError(
+                f"{self.name}: no node is named {unknown}; nodes: "
+                f"{', '.join(list(self.graph)[:40])}"
+            )
+        need = set(names).union(*(nx.ancestors(self.graph, n) for n in names))
+        return [n for n in self.inputs if n in need]
+
+    def _given(
+        self, x: tuple[Any, ...], needed: Sequence[str], names: Sequence[str] = ()
+    ) -> dict[str, np.ndarray]:
+        """The arrays by input name, checked."""
+        if len(x) == 1 and isinstance(x[0], tuple):
+            x = x[0]
+        names = names or self.inputs
+        if len(x) != len(names):
+            raise DataError(
+                f"{self.name}: expected {len(names)} arrays, for "
+                f"{', '.join(names)}, got {len(x)}"
+            )
+        given = {
+            name: checked(name, self.graph.nodes[name]["node"], array)
+            for name, array in zip(names, x, strict=True)
+        }
+        batches = {name: len(array) for name, array in given.items()}
+        if len(set(batches.values())) > 1:
+            raise DataError(f"{self.name}: the inputs differ in batch size: {batches}")
+        for name, array in given.items():
+            check_labels(self.graph, name, array)
+        return {name: given[name] for name in needed}
+
+    def _seeds(
+        self, names: Sequence[str], epsilon: Any, plan: Plan
+    ) -> list[np.ndarray]:
+        seeds = (*epsilon,) if isinstance(epsilon, tuple) else (epsilon,)
+        if len(seeds) != len(names):
+            raise DataError(
+                f"{self.name}: expected an epsilon for each of {', '.join(names)}, got "
+                f"{len(seeds)}"
+            )
+        for name, one, seed in zip(names, plan.outputs, seeds, strict=True):
+            shape = plan.regions[one].shape
+            seed = floats(f"epsilon of {name}", seed)
+            if seed.shape != shape:
+                raise DataError(
+                    f"epsilon of {name}: expected shape {shape}, like the node's x, got "
+                    f"{seed.shape}"
+                )
+        return [np.asarray(seed) for seed in seeds]
+
+    def _rules(self, rules: Mapping[Any, Rule]) -> dict[str, Op]:
+        """The ops with another adjoint, by node name."""
+        found: dict[str, Op] = {}
+        for key, rule in rules.items():
+            hit = [
+                name for name, data in self.graph.nodes(data=True)
+                if name == key or (isinstance(key, type) and type(data["node"].op) is key)
+            ]
+            if not hit:
+                raise GraphError(f"{self.name}: no node is, or is named, {key!r} (a rule)")
+            for name in hit:
+                found[name] = Ruled(self.graph.nodes[name]["node"].op, rule)
+        return found
+
+    def _compile(
+        self, outputs: Sequence[str], shapes: Mapping[str, Shape], graph: Any = None,
+        **how: Any,
+    ) -> Plan:
+        graph = graph or self.graph
+        store_at = {}
+        if how.get("adjoint"):
+            params, at = self.params, self.store.at
+            store_at = {k: (params[k].shape, at[k]) for k in at}
+        plan = compile(
+            graph, self.name, outputs, shapes, self._owner, dtype=self.dtype,
+            threads=get_threads(), grads=store_at, **how,
+        )
+        return plan
+
+    def _engine(
+        self, outputs: Sequence[str], given: Mapping[str, np.ndarray], **how: Any
+    ) -> Engine:
+        """The engine for these outputs and shapes; a few are kept."""
+        shapes = {name: array.shape for name, array in given.items()}
+        rules = how.get("rules")
+        key = (
+            tuple(outputs), tuple(shapes.values()), get_threads(),
+            *(tuple(v) if isinstance(v, tuple) else v for k, v in how.items()
+              if k != "rules"),
+        )
+        store = self.store
+        engine = None if rules else self._engines.get(key)
+        if engine is None:
+            plan = self._compile(outputs, shapes, **how)
+            affordable(f"{self.name} at batch {next(iter(shapes.values()))[0]}",
+                       plan.bytes)
+            engine = Engine(plan, store)
+            if not rules:
+                while len(self._engines) >= 4:  # least recently made goes first
+                    self._engines.pop(next(iter(self._engines)))
+                self._engines[key] = engine
+        return engine
+
+
+@dataclass(frozen=True)
+class Ruled(Op):
+    """An op whose adjoint is another rule: rule(epsilon, z, x) -> delta"""
+
+    op: Op
+    rule: Rule
+
+    keeps = ("z", "x")
+
+    def infer(self, *z: Shape) -> Any:
+        return self.op.infer(*z)
+
+    def book(self, z: Any, x: Shape, threads: int, itemsize: int) -> Any:
+        return self.op.book(z, x, threads, itemsize)
+
+    def prepare(self, theta: Any) -> Any:
+        return self.op.prepare(theta)
+
+    def forward(self, z: Any, theta: Any, x: Any, tape: Any, scratch: Any) -> Any:
+        return self.op.forward(z, theta, x, tape, scratch)
+
+    def inference(self) -> Op:
+        return Ruled(self.op.inference(), self.rule)
+
+    def adjoint(
+        self, epsilon: Any, z: Any, theta: Any, x: Any, tape: Any, scratch: Any,
+        delta: Any, g: Any,
+    ) -> None:
+        found = self.rule(epsilon, z, x)
+        many = isinstance(delta, tuple)
+        for into, value in zip(
+            delta if many else (delta,), found if many else (found,), strict=True
+        ):
+            if into is not None:
+                into[...] = value
+        for into in vars(g).values():  # the rule knows of no parameters
+            if into is not None:
+                into[...] = 0
+
+
+def _nodes(what: str, given: Any) -> list[Node]:
+    nodes = [given] if isinstance(given, Node) else list(given)
+    for one in nodes:
+        if not isinstance(one, Node):
+            raise GraphError(f"{what}: expected nodes, got {type(one).__name__}")
+    if not nodes:
+        raise GraphError(f"{what}: expected at least one node")
+    return nodes

@@ -1,0 +1,177 @@
+"""Convolution, in one and two dimensions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any, ClassVar
+
+from ..graph import Node
+from ..spec import Array, Book, Pad, Shape, Spec, sides, size
+from .product import (
+    Init,
+    Window,
+    bordered,
+    bytes_of,
+    correlate_bytes,
+    flat,
+    geometry,
+    multiply,
+    pack,
+    packed,
+    pointers,
+    sum_bytes,
+    sum_rows,
+    weights_adjoint,
+)
+from .row import Case, Row
+
+
+@dataclass(frozen=True)
+class Conv(Window):
+    """x = im2col(z) w + b;   delta = col2im(epsilon w^T), g_w = im2col(z)^T epsilon, g_b = sum epsilon"""  # noqa: E501
+
+    absorbs: ClassVar[bool] = True
+
+    def infer(self, *z: Shape) -> Spec:
+        kernel, stride, dilation = self.axes(z[0])
+        self.check(z[0][-1])
+        pad = sides(self.pad, kernel, dilation)
+        names = ("height", "width")[-len(kernel):]
+        out = tuple(
+            size(*each) for each in zip(
+                names, z[0][:-1], kernel, stride, pad, dilation, strict=True
+            )
+        )
+        taps = prod(kernel)
+        c = z[0][-1] // self.groups
+        fan = (taps * c, taps * self.filters // self.groups)
+        return Spec((*out, self.filters), self.theta((*kernel, c, self.filters), fan))
+
+    def macs(self, z: Shape, x: Shape) -> int:
+        kernel, *_ = self.axes(z[1:])
+        return prod((*x, *kernel)) * (z[-1] // self.groups)
+
+    def book(self, z: Shape, x: Shape, threads: int, itemsize: int) -> Book:
+        shape = geometry(self, z, x)
+        forward, back = shape.forward(), shape.transposed()
+        delta = packed(back, itemsize) * itemsize + pointers(back, threads, itemsize)
+        return Book(
+            const={"packed": Array((packed(forward, itemsize),))},
+            scratch=bytes_of(shape, itemsize) + pointers(forward, threads, itemsize),
+            adjoint_scratch=max(
+                delta, correlate_bytes(shape, threads, itemsize), sum_bytes(x, itemsize)
+            ),
+        )
+
+    def prepare(self, theta: Any) -> Any:
+        *kernel, c, f = theta.w.shape
+        one = (1,) * len(kernel)
+        image = (1, *kernel, c * self.groups)  # packing looks at the filters alone
+        shape = geometry(self, image, (1, *one, f), ((0, 0),) * len(kernel))
+        return pack(shape.forward(), theta.w, theta.packed, False, f)
+
+    def forward(
+        self, z: Any, theta: Any, x: Any, tape: Any, scratch: Any, tail: Any = None
+    ) -> Any:
+        shape = geometry(self, z.shape, x.shape)
+        made, source, rest = bordered(shape, flat(z), scratch)
+        b = theta.b if self.bias else None
+        grids = shape.forward()
+        return made + multiply(grids, source, theta.packed, flat(x), rest, b, tail)
+
+    def adjoint(
+        self, epsilon: Any, z: Any, theta: Any, x: Any, tape: Any, scratch: Any,
+        delta: Any, g: Any,
+    ) -> Any:
+        shape = geometry(self, z.shape, epsilon.shape)
+        z, epsilon = flat(z), flat(epsilon)
+        made = []
+        if delta is not None:
+            grids = shape.transposed()
+            end = packed(grids, z.dtype.itemsize) * z.dtype.itemsize
+            weights, rest = scratch[:end].view(z.dtype), scratch[end:]
+            made += pack(grids, theta.w, weights, True, shape.f)
+            made += multiply(grids, epsilon, weights, flat(delta), rest)
+        if g.w is not None:
+            made += weights_adjoint(shape, z, epsilon, g.w, scratch)
+        if self.bias and g.b is not None:
+            made.append(sum_rows(epsilon, g.b, scratch))
+        return made
+
+
+def conv(
+    z: Node,
+    filters: int,
+    kernel: int | tuple[int, ...],
+    stride: int | tuple[int, ...] = 1,
+    pad: Pad = "valid",
+    dilation: int | tuple[int, ...] = 1,
+    groups: int = 1,
+    bias: bool = True,
+    flip: bool = False,
+    init: Init = "he",
+    share: Node | None = None,
+    name: str | None = None,
+) -> Node:
+    """Slide filters over height and width, or over the width of (width, channels).
+
+    Parameters
+    ----------
+    z
+        Where to read.
+    filters, kernel, stride, dilation
+        How many filters, their size, their step and the distance between their taps;
+        one number for all axes, or one per axis.
+    pad
+        "valid", "same" (before striding, as many positions as pixels), "full", a number,
+        one per axis, or (before, after) per axis.
+    groups
+        Filters of group k read the channels of group k alone; as many groups as
+        channels make a depthwise convolution.
+    bias
+        Whether there is one number per filter to add.
+    flip
+        True turns the kernel round: the convolution of mathematics. False is
+        correlation, what networks usually compute.
+    init
+        How w starts: a name or an initialiser of `minidl.init`.
+    share
+        Use the parameters of this node.
+    name
+        The node's name.
+
+    Examples
+    --------
+    >>> import minidl as dl
+    >>> dl.conv(dl.Input((32, 32, 1)), 6, kernel=5, name="C1")
+    <C1: conv 28x28x6>
+    >>> dl.conv(dl.Input((4, 4, 1)), 6, kernel=5, name="C1")
+    Traceback (most recent call last):
+    ...
+    minidl.spec.ShapeError: C1: kernel 5 is larger than the padded height 4 (4 + 0 + 0); \
+use more padding or a smaller kernel [inputs: input 4x4x1]
+    """
+    op = Conv(filters, kernel, stride, pad, dilation, groups, bias, flip, init)
+    return Node(op, (z,), name, share)
+
+
+def _case(shape: Shape, **settings: Any) -> Case:
+    return Case((shape,), settings)
+
+
+CASES = (
+    _case((1, 1, 1), filters=1, kernel=1),
+    _case((7, 5, 3), filters=4, kernel=3, pad="same"),
+    _case((7, 5, 17), filters=3, kernel=(3, 2), stride=2, pad="same"),
+    _case((7, 5, 3), filters=17, kernel=3, stride=3, pad=1, bias=False),
+    _case((7, 5, 3), filters=2, kernel=3, pad="full", flip=True),
+    _case((7, 5, 1), filters=5, kernel=2, dilation=2, pad=((0, 1), (2, 0))),
+    _case((6, 7, 18), filters=4, kernel=3, dilation=(2, 1), stride=(1, 2), pad=2),
+    _case((5, 5, 6), filters=4, kernel=3, groups=2, pad=1, flip=True),
+    _case((5, 6, 3), filters=3, kernel=3, groups=3, pad="same", stride=2),
+    _case((4, 4, 3), filters=2, kernel=1, stride=3),
+    _case((9, 2), filters=3, kernel=3, pad="same", flip=True),
+    _case((11, 17), filters=2, kernel=3, stride=2, dilation=2),
+)
+ROWS = (Row(Conv, conv, CASES),)

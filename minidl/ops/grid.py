@@ -1,0 +1,134 @@
+"""Where a product's rows come from and go to: the geometry of a convolution.
+
+A convolution is one Grid (per group); its transpose is one per phase of the stride.
+Everything is an integer known when the plan is made.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import product
+
+Pair = tuple[int, int]
+MERGE = 16  # fewer channels than this: a row of taps is one run of a bordered copy
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Rows of a product: position (i, j) of image n, the taps t of the source.
+
+        row (n, i, j), entry (t, l) = source[n, i step + tap_t, l + channel]
+        goes to target[n, i spread + start, into ... into + filters]
+    """
+
+    source: tuple[int, int, int, int]  # n h w c
+    target: tuple[int, int, int, int]
+    positions: Pair
+    step: Pair
+    taps: tuple[Pair, ...]
+    run: int  # numbers per tap, contiguous from the tap on
+    filters: int
+    offsets: tuple[int, ...]  # where the weights of each tap begin
+    spread: Pair = (1, 1)
+    start: Pair = (0, 0)
+    channel: int = 0
+    into: int = 0
+    merged: bool = False
+
+    @property
+    def inner(self) -> int:
+        """The length of a row."""
+        return len(self.taps) * self.run
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """A convolution of n images h x w x c with filters [kh, kw, c / groups, f]."""
+
+    n: int
+    size: Pair
+    out: Pair
+    c: int
+    f: int
+    kernel: Pair
+    stride: Pair
+    dilation: Pair
+    pad: tuple[Pair, Pair]
+    groups: int
+    flip: bool
+
+    def _offset(self, r: int, s: int) -> int:
+        """Where the weights [r, s] begin, as correlation reads them."""
+        kh, kw = self.kernel
+        if self.flip:
+            r, s = kh - 1 - r, kw - 1 - s
+        return (r * kw + s) * (self.c // self.groups) * self.f
+
+    @property
+    def merged(self) -> bool:
+        """Whether a row of taps is read as one run, from a copy with a border."""
+        return self.c < MERGE and self.groups == 1 and self.dilation[1] == 1
+
+    @property
+    def bordered(self) -> tuple[int, int, int, int]:
+        """The shape of that copy."""
+        (top, bottom), (left, right) = self.pad
+        return self.n, self.size[0] + top + bottom, self.size[1] + left + right, self.c
+
+    def forward(self) -> list[Grid]:
+        """im2col(z) w: one grid a group."""
+        (kh, kw), (dh, dw) = self.kernel, self.dilation
+        (top, _), (left, _) = self.pad
+        offsets = tuple(self._offset(r, s) for r, s in product(range(kh), range(kw)))
+        target = (self.n, *self.out, self.f)
+        if self.merged:
+            taps = tuple((r * dh, 0) for r in range(kh))
+            return [
+                Grid(self.bordered, target, self.out, self.stride, taps, kw * self.c,
+                     self.f, offsets, merged=True)
+            ]
+        taps = tuple(
+            (r * dh - top, s * dw - left) for r, s in product(range(kh), range(kw))
+        )
+        one = Grid(
+            (self.n, *self.size, self.c), target, self.out, self.stride, taps,
+            self.c // self.groups, self.f // self.groups, offsets,
+        )
+        return [self._group(one, k) for k in range(self.groups)]
+
+    def _group(self, grid: Grid, k: int) -> Grid:
+        into = k * (self.f // self.groups)
+        return replace(
+            grid, channel=k * (self.c // self.groups), into=into,
+            offsets=tuple(o + into for o in grid.offsets),
+        )
+
+    def transposed(self) -> list[Grid]:
+        """The transpose: one grid a phase of the stride and group.
+
+        Pixel y of delta is reached from position i by tap r if y + top = i s + r d;
+        for the pixels y = p + s q that is i = q + (p + top - r d) / s.
+        """
+        (kh, kw), (dh, dw), (sh, sw) = self.kernel, self.dilation, self.stride
+        (top, _), (left, _) = self.pad
+        grids = []
+        for p, q in product(range(sh), range(sw)):
+            rows = max(0, -(-(self.size[0] - p) // sh))
+            cols = max(0, -(-(self.size[1] - q) // sw))
+            down = [(r, (p + top - r * dh) // sh) for r in range(kh)
+                    if (p + top - r * dh) % sh == 0]
+            right = [(s, (q + left - s * dw) // sw) for s in range(kw)
+                     if (q + left - s * dw) % sw == 0]
+            taps = tuple((i, j) for (_, i), (_, j) in product(down, right))
+            offsets = tuple(self._offset(r, s) for (r, _), (s, _) in product(down, right))
+            for k in range(self.groups):
+                into = k * (self.f // self.groups)
+                grids.append(
+                    Grid(
+                        (self.n, *self.out, self.f), (self.n, *self.size, self.c),
+                        (rows, cols), (1, 1), taps, self.f // self.groups,
+                        self.c // self.groups, tuple(o + into for o in offsets),
+                        self.stride, (p, q), into, k * (self.c // self.groups),
+                    )
+                )
+        return grids

@@ -1,0 +1,174 @@
+"""What convolutions, their transposes and dense layers share: packing and products."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any, ClassVar
+
+from .._ext import kernels
+from ..graph import Op
+from ..spec import Pad, Param, Shape, ShapeError, several, sides, whole
+from .grid import Geometry, Grid
+
+Init = Any
+
+
+@dataclass(frozen=True)
+class Window(Op):
+    """What every op with filters that slide over one or two axes has in common."""
+
+    filters: int
+    kernel: int | tuple[int, ...]
+    stride: int | tuple[int, ...] = 1
+    pad: Pad = "valid"
+    dilation: int | tuple[int, ...] = 1
+    groups: int = 1
+    bias: bool = True
+    flip: bool = False
+    init: Init = "he"
+
+    keeps: ClassVar[tuple[str, ...]] = ("z",)
+
+    def axes(self, z: Shape) -> tuple[tuple[int, ...], ...]:
+        """Kernel, stride and dilation, each with one entry per axis of the input."""
+        if len(z) not in (2, 3):
+            raise ShapeError(
+                f"expected an input of (height, width, channels) or (width, channels), "
+                f"got {len(z)} axes"
+            )
+        named = {"kernel": self.kernel, "stride": self.stride, "dilation": self.dilation}
+        return tuple(several(k, v, len(z) - 1) for k, v in named.items())
+
+    def check(self, channels: int) -> None:
+        """Groups must divide what goes in and what comes out."""
+        whole("filters", self.filters)
+        whole("groups", self.groups)
+        for name, value in {"channels": channels, "filters": self.filters}.items():
+            if value % self.groups:
+                raise ShapeError(
+                    f"groups={self.groups} does not divide the {value} {name}; choose a "
+                    "divisor of both channels and filters"
+                )
+
+    def theta(self, shape: tuple[int, ...], fan: tuple[int, int]) -> dict[str, Param]:
+        """w, and b where there is a bias."""
+        found = {"w": Param(shape, self.init, fan)}
+        return found | ({"b": Param((self.filters,))} if self.bias else {})
+
+
+def flat(array: Any) -> Any:
+    """n w c as n 1 w c: one dimension is two, of height 1."""
+    return array if array.ndim == 4 else array[:, None]
+
+
+def geometry(op: Window, image: Shape, out: Shape, pad: Any = None) -> Geometry:
+    """The convolution that takes `image` (n, ..., c) to `out` (n, ..., f)."""
+    kernel, stride, dilation = op.axes(image[1:])
+    around = sides(op.pad, kernel, dilation) if pad is None else pad
+    one = len(kernel) == 1
+    return Geometry(
+        image[0],
+        (1, image[1]) if one else image[1:3],
+        (1, out[1]) if one else out[1:3],
+        image[-1],
+        out[-1],
+        *((1, *v) if one else v for v in (kernel, stride, dilation)),
+        ((0, 0), *around) if one else around,
+        op.groups,
+        op.flip,
+    )
+
+
+def packed(grids: list[Grid], itemsize: int) -> int:
+    """Entries of the packed weights of these grids."""
+    columns = kernels(itemsize).COLUMNS
+    return sum(-(-g.filters // columns) * columns * g.inner for g in grids)
+
+
+def pack(grids: list[Grid], w: Any, into: Any, transposed: bool, f: int) -> list[Any]:
+    """Kernels that pack w for each grid, one behind the other."""
+    made, at = [], 0
+    down, across = (1, f) if transposed else (f, 1)
+    for grid in grids:
+        size = packed([grid], w.dtype.itemsize)
+        if size:
+            run = grid.inner // len(grid.offsets)
+            made.append(
+                kernels(w).Pack(
+                    w, into[at : at + size], grid.offsets, run, grid.filters, down, across
+                )
+            )
+        at += size
+    return made
+
+
+def multiply(
+    grids: list[Grid], z: Any, weights: Any, x: Any, scratch: Any, b: Any = None,
+    tail: Any = None,
+) -> list[Any]:
+    """Kernels for x = rows(z) weights."""
+    made, at = [], 0
+    for grid in grids:
+        size = packed([grid], z.dtype.itemsize)
+        part = weights[at : at + size]
+        made.append(kernels(z).Product(z, part, x, grid, scratch, b, tail))
+        at += size
+    return made
+
+
+def pointers(grids: list[Grid], threads: int, itemsize: int) -> int:
+    """Bytes of scratch that `multiply` needs."""
+    scratch = kernels(itemsize).Product.scratch
+    return max((scratch(len(g.taps), threads) for g in grids), default=0)
+
+
+def bordered(shape: Geometry, z: Any, scratch: Any) -> tuple[list[Any], Any, Any]:
+    """What the forward grids read: z, or a copy with a border at the start of scratch.
+
+    The kernels that make it, the source, and the rest of the scratch.
+    """
+    if not shape.merged:
+        return [], z, scratch
+    end = bytes_of(shape, z.dtype.itemsize)
+    copy = scratch[:end].view(z.dtype)[: prod(shape.bordered)]
+    return [kernels(z).Border(z, copy, shape.pad)], copy, scratch[end:]
+
+
+def weights_adjoint(
+    shape: Geometry, z: Any, epsilon: Any, g: Any, scratch: Any
+) -> list[Any]:
+    """Kernels for g_w = im2col(z)^T epsilon."""
+    made, source, rest = bordered(shape, z, scratch)
+    for grid in shape.forward():
+        run = grid.inner // len(grid.offsets)
+        made.append(
+            kernels(z).Correlate(
+                source, epsilon, g, grid, grid.offsets, run, shape.f, 1, rest
+            )
+        )
+    return made
+
+
+def bytes_of(shape: Geometry, itemsize: int) -> int:
+    """Bytes of the bordered copy, a multiple of the alignment."""
+    n, h, w, c = shape.bordered
+    return -(-n * h * w * c * itemsize // 64) * 64 if shape.merged else 0
+
+
+def correlate_bytes(shape: Geometry, threads: int, itemsize: int) -> int:
+    """Bytes of scratch that `weights_adjoint` needs."""
+    scratch = kernels(itemsize).Correlate.scratch
+    return bytes_of(shape, itemsize) + max(
+        scratch(grid, threads) for grid in shape.forward()
+    )
+
+
+def sum_rows(epsilon: Any, g: Any, scratch: Any) -> Any:
+    """The kernel for g_b: the sum over all positions."""
+    return kernels(epsilon).SumRows(epsilon, g, scratch)
+
+
+def sum_bytes(shape: Shape, itemsize: int) -> int:
+    """Bytes of scratch that `sum_rows` needs."""
+    return int(kernels(itemsize).SumRows.scratch(prod(shape[:-1]), shape[-1]))

@@ -1,0 +1,86 @@
+"""Windows on a grid: the words that pooling, im2col and resizing share."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from ..spec import Pad, Shape, ShapeError, several, sides, size
+
+
+class Axis(NamedTuple):
+    """Windows along one axis, as the kernels want to know them."""
+
+    size: int
+    kernel: int = 1
+    stride: int = 1
+    dilation: int = 1
+    before: int = 0
+    after: int = 0
+    count: int = 1
+
+    def inside(self, pads: bool) -> bool:
+        """Whether all windows lie on data or, with `pads`, on padding."""
+        before, after = (self.before, self.after) if pads else (0, 0)
+        end = (self.count - 1) * self.stride + self.kernel - self.before
+        return self.before <= before and end <= self.size + after
+
+
+class Grid(NamedTuple):
+    """Windows on a signal (one axis) or an image (two)."""
+
+    axes: tuple[Axis, ...]
+
+    def x(self, c: int) -> Shape:
+        """The shape of one value per window and channel."""
+        return (*(axis.count for axis in self.axes), c)
+
+    def frame(self, n: int, c: int) -> dict[str, Any]:
+        """What the kernels ask for: a signal is an image of height 1."""
+        h, w = (Axis(1), *self.axes)[-2:]
+        return {"n": n, "c": c, "h": h._asdict(), "w": w._asdict()}
+
+
+def inner(z: Shape) -> Shape:
+    """The one or two axes before the channels.
+
+    Examples
+    --------
+    >>> inner((28, 28, 6)), inner((100, 1))
+    ((28, 28), (100,))
+    """
+    if len(z) not in (2, 3):
+        raise ShapeError(
+            "expected an image (height, width, channels) or a signal (width, channels), "
+            f"got a shape of {len(z)} axes; reshape it"
+        )
+    return z[:-1]
+
+
+def windows(
+    z: Shape,
+    kernel: Any,
+    stride: Any = 1,
+    pad: Pad = "valid",
+    dilation: Any = 1,
+    ceil: bool = False,
+) -> Grid:
+    """The grid of windows on a z of this shape, which has no batch axis.
+
+    Examples
+    --------
+    >>> windows((7, 5, 3), kernel=3, stride=2).x(3)
+    (3, 2, 3)
+    """
+    sizes = inner(z)
+    kernels = several("kernel", kernel, len(sizes))
+    strides = several("stride", stride, len(sizes))
+    dilations = several("dilation", dilation, len(sizes))
+    around = sides(pad, kernels, dilations)
+    names = ("height", "width")[-len(sizes) :]
+    found = []
+    for what, n, k, s, d, both in zip(
+        names, sizes, kernels, strides, dilations, around, strict=True
+    ):
+        count = size(what, n, k, s, both, d, ceil)
+        found.append(Axis(n, k, s, d, *both, count))
+    return Grid(tuple(found))

@@ -1,0 +1,97 @@
+"""Where the parameters, buffers and gradients of a model live."""
+
+from __future__ import annotations
+
+import mmap
+import sys
+import zlib
+from collections.abc import Iterator, Mapping, MutableMapping
+from typing import Any
+
+import numpy as np
+
+from . import init
+from .spec import GAP, DataError, Param, entries
+
+def memory(size: int) -> mmap.mmap:
+    """Zeros at the start of a page; pages that nobody touches cost nothing."""
+    private = getattr(mmap, "MAP_PRIVATE", 0) | getattr(mmap, "MAP_ANONYMOUS", 0)
+    found = mmap.mmap(-1, max(size, 1), **({"flags": private} if private else {}))
+    if size >= 1 << 21 and hasattr(mmap, "MADV_HUGEPAGE"):
+        found.madvise(mmap.MADV_HUGEPAGE)  # fewer misses in the TLB
+    return found
+
+
+class Store:
+    """All trainable parameters in one block, all buffers apart.
+
+    `version` changes whenever a value may have changed, also through a view that
+    someone holds: whoever derived something from the values compares it.
+    """
+
+    def __init__(self, params: Mapping[str, Param], dtype: str, seed: int) -> None:
+        self.params = params
+        self.dtype = dtype
+        self.version = 0
+        self.at: dict[str, int] = {}  # where a trainable parameter begins, in entries
+        self.size = 0
+        for name, param in params.items():
+            if not param.buffer:
+                self.at[name] = self.size
+                self.size += -(-entries(param.shape) // GAP) * GAP
+        itemsize = np.dtype(dtype).itemsize
+        held = memory(self.size * itemsize)
+        self.block: np.ndarray = np.ndarray((self.size,), dtype, held)
+        # Owners: a view's base is the owner, so its reference count tells of views.
+        self.owners: dict[str, np.ndarray] = {}
+        for name, param in params.items():
+            kind = dtype if param.dtype == "real" else param.dtype
+            if param.buffer:
+                owner = np.empty(param.shape, kind)
+            else:
+                start = self.at[name] * itemsize
+                owner = np.ndarray(param.shape, kind, held, start)
+            rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
+            owner[...] = init.make(param, rng, np.dtype(kind))
+            self.owners[name] = owner
+        self.alone = {k: sys.getrefcount(v) for k, v in self.owners.items()}
+
+    def touched(self) -> int:
+        """The version, after looking whether someone holds a view."""
+        owners, alone = self.owners, self.alone
+        if any(sys.getrefcount(owners[k]) > alone[k] for k in owners):
+            self.version += 1
+        return self.version
+
+
+class Values(MutableMapping[str, np.ndarray]):
+    """Arrays by name, as live views: writing into one changes the model."""
+
+    def __init__(self, store: Store, names: tuple[str, ...]) -> None:
+        self._store, self._names = store, names
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        if name not in self._names:
+            raise KeyError(f"{name!r}; known: {', '.join(self._names)}")
+        self._store.version += 1
+        return self._store.owners[name].view()
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        mine = self[name]
+        array = np.asarray(value)
+        if array.shape != mine.shape:
+            raise DataError(f"{name}: expected shape {mine.shape}, got {array.shape}")
+        mine[...] = array
+
+    def __delitem__(self, name: str) -> None:
+        raise DataError(f"{name}: a model's parameters cannot be deleted")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __repr__(self) -> str:
+        shapes = (f"{k}: {self._store.owners[k].shape}" for k in self._names)
+        return f"{{{', '.join(shapes)}}}"

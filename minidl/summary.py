@@ -1,0 +1,40 @@
+"""A model as a table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .graph import order, readers, show
+from .spec import entries
+from .table import count, megabytes, table
+
+
+def summary(model: Any) -> str:
+    """The table of nodes: op, what it reads, output shape, parameters, MACs."""
+    open_axes = any(
+        None in model.graph.nodes[n]["node"].shape for n in model.graph.nodes
+    )
+    calls = {} if open_axes else {s.node: s for s in model.plan().steps}
+    rows, total = [], 0
+    for name in order(model.graph):
+        node = model.graph.nodes[name]["node"]
+        own = model._owner.get(name, name) == name
+        learned = [p for p in node.spec.theta.values() if own and not p.buffer]
+        size = sum(entries(p.shape) for p in learned)
+        total += size
+        step = calls.get(name)
+        settings = ", ".join(f"{k}={v}" for k, v in node.op.settings().items())
+        sources = ", ".join(readers(model.graph, name))
+        rows.append(
+            (
+                name, f"{node.op.kind} {settings}"[:40].strip(), sources[:24],
+                show(node.shape), f"{size:,}" if size else "-",
+                count(step.macs) if step and step.macs else "-",
+            )
+        )
+    head = ("node", "op", "reads", "output", "parameters", "MACs")
+    ending = f"{model.name}: {total:,} parameters ({megabytes(4 * total)})"
+    if not open_axes:
+        plan = model.plan()
+        ending += f", {count(plan.macs)} MACs, {megabytes(plan.bytes)} to infer one"
+    return f"{table(head, rows)}\n{ending}"

@@ -1,0 +1,261 @@
+"""The training loop and what it needs of a model."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ._ext import get_threads
+from .engine import Engine
+from .graph import Graph, Input, Node, new_input, readers
+from .inputs import check_labels, checked, filled
+from .ops import loss, softmax
+from .optim import SGD
+from .plan import Plan, affordable
+from .spec import DataError, Error, GraphError, Shape, whole
+
+Loss = str | Callable[..., Node]
+
+
+class DivergedError(Error, ArithmeticError):
+    """The loss is NaN or infinite."""
+
+
+def with_loss(
+    graph: Graph, output: str, kind: Loss, settings: Mapping[str, Any]
+) -> tuple[Graph, str, str]:
+    """The graph with a loss at `output`; the names of the loss and of its target.
+
+    A softmax at the end is left out where the loss holds one itself.
+    """
+    node = graph.nodes[output]["node"]
+    if node.op.reduces:  # the graph brings its own loss
+        target = readers(graph, output)[-1]
+        if not isinstance(graph.nodes[target]["node"].op, Input):
+            raise GraphError(f"{output}: the target, {target}, must be an Input")
+        return graph, output, target
+    known = {row.build.__name__: row for row in loss.ROWS}
+    row = known.get(kind if isinstance(kind, str) else getattr(kind, "__name__", ""))
+    if isinstance(kind, str) and row is None:
+        raise Error(f"loss: expected one of {', '.join(known)}, got {kind!r}")
+    build = kind if row is None else row.build
+    by_class = row is not None and getattr(row.op, "by_class", False)
+    if build is loss.softmax_cross_entropy and isinstance(node.op, softmax.Softmax):
+        output = readers(graph, output)[0]
+        node = graph.nodes[output]["node"]
+    shape = node.shape[:-1] if by_class else node.shape
+    target_node = new_input(shape or (), dtype="int64" if by_class else "real")
+    made = build(node, target_node, **settings)
+    graph = graph.copy()
+    names = []
+    for name, one in (("labels", target_node), ("loss", made)):
+        while name in graph:
+            name += "_"
+        graph.add_node(name, node=one)
+        names.append(name)
+    target, end = names
+    graph.add_edge(output, end, slot=0)
+    graph.add_edge(target, end, slot=1)
+    return graph, end, target
+
+
+class Trainer:
+    """A model with a loss at its end and an optimiser."""
+
+    def __init__(
+        self, model: Any, loss: Loss, settings: Mapping[str, Any], optimiser: SGD
+    ) -> None:
+        if len(model.outputs) != 1:
+            raise GraphError(
+                f"{model.name}: training needs one output, it has {list(model.outputs)}"
+            )
+        self.model, self.optimiser = model, optimiser
+        self.store = model.store
+        self.graph, self.loss, self.target = with_loss(
+            model.graph, model.outputs[0], loss, settings
+        )
+        self.state = optimiser.state(self.store.size, model.dtype)
+        self.lr = np.array([optimiser.lr])  # read by the update at each step
+        self.steps = 0
+        self._engines: dict[Any, tuple[Engine, Any]] = {}
+
+    def plan(self, shapes: Mapping[str, Shape]) -> Plan:
+        """The plan of one training step for inputs of these shapes."""
+        known = dict(shapes)
+        if self.target not in known:
+            node = self.graph.nodes[self.target]["node"]
+            batch = next(iter(shapes.values()))[0]
+            known[self.target] = (batch, *filled(self.target, node.shape, None))
+        how = {"graph": self.graph, "train": True, "adjoint": True}
+        return self.model._compile((self.loss,), known, **how)
+
+    def step(self, x: tuple[Any, ...], labels: Any) -> float:
+        """Forward, adjoint, update; the loss before the update."""
+        model = self.model
+        names = [n for n in model.inputs if n != self.target]
+        given = model._given(x, names, names)
+        node = self.graph.nodes[self.target]["node"]
+        given[self.target] = checked(self.target, node, labels)
+        check_labels(self.graph, self.target, given[self.target])
+        batches = {name: len(array) for name, array in given.items()}
+        if len(set(batches.values())) > 1:
+            raise DataError(
+                f"{model.name}: inputs and labels differ in number: {batches}"
+            )
+        with model._lock:
+            engine, update = self._engine(given)
+            engine.run(given, (np.ones((), model.dtype),))
+            value = float(engine.array(engine.plan.outputs[0]))
+            if not np.isfinite(value):
+                raise DivergedError(
+                    f"{model.name}: the loss is {value} at step {self.steps} (first at "
+                    f"node {first_bad(engine)}); the parameters are as before the step; "
+                    "use a smaller learning rate, or look for NaN in the images"
+                )
+            update()
+            self.steps += 1
+            self.store.version += 1
+        return value
+
+    def _engine(self, given: Mapping[str, np.ndarray]) -> tuple[Engine, Any]:
+        shapes = {name: array.shape for name, array in given.items()}
+        key = (tuple(shapes.values()), get_threads())
+        if key not in self._engines:
+            plan = self.plan(shapes)
+            batch = next(iter(shapes.values()))[0]
+            affordable(f"{self.model.name}: training at batch {batch}", plan.bytes)
+            engine = Engine(plan, self.store)
+            while len(self._engines) >= 2:  # the usual batch, and the last of an epoch
+                self._engines.pop(next(iter(self._engines)))
+            w, g = self.store.block, engine.array(plan.block)
+            update = self.optimiser.kernel(w, g, self.state, self.lr)
+            self._engines[key] = (engine, update)
+        return self._engines[key]
+
+
+def first_bad(engine: Engine) -> str:
+    """The first node whose x holds NaN or infinity."""
+    for step in engine.plan.steps:
+        if step.do == "forward" and not np.isfinite(engine.array(step.x)).all():
+            return step.node
+    return "none: it was overwritten since"
+
+
+@dataclass
+class Epoch:
+    """One line of a history."""
+
+    epoch: int
+    loss: float
+    seconds: float
+    accuracy: float | None = None  # on the validation data
+
+    def __str__(self) -> str:
+        text = f"epoch {self.epoch:3d}  loss {self.loss:.4f}"
+        if self.accuracy is not None:
+            text += f"  accuracy {self.accuracy:.4f}"
+        return f"{text}  {self.seconds:.1f} s"
+
+
+@dataclass
+class History:
+    """What happened, epoch by epoch."""
+
+    epochs: list[Epoch] = field(default_factory=list)
+
+    def __iter__(self) -> Iterator[Epoch]:
+        return iter(self.epochs)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The epochs as dictionaries."""
+        return [asdict(one) for one in self.epochs]
+
+
+def pair(data: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Images and labels, of one length."""
+    try:
+        images, labels = data
+    except (TypeError, ValueError):
+        raise DataError(
+            f"expected data as (images, labels), got {type(data).__name__}"
+        ) from None
+    images, labels = np.asarray(images), np.asarray(labels)
+    if not images.ndim or not labels.ndim or len(images) != len(labels):
+        raise DataError(
+            f"expected as many labels as images, got shapes {images.shape} and "
+            f"{labels.shape}"
+        )
+    if not len(images):
+        raise DataError("expected at least one image, got none")
+    return images, labels
+
+
+def fit(
+    model: Any,
+    data: Any,
+    epochs: int = 1,
+    batch: int = 32,
+    validation: Any = None,
+    lr: float | Callable[[int], float] | None = None,
+    seed: int = 0,
+    log: Callable[[str], object] | None = None,
+) -> History:
+    """Train on `(images, labels)`.
+
+    Parameters
+    ----------
+    model
+        What learns. `model.compile` chooses its loss and optimiser.
+    data
+        Images and labels; shuffled anew in each epoch.
+    epochs, batch
+        How often, and how many at a time.
+    validation
+        Images and labels to measure the accuracy on, after each epoch.
+    lr
+        The learning rate, or a function of the epoch (from 0); the optimiser's own
+        where it is None.
+    seed
+        Chooses the order.
+    log
+        Called with a line after each epoch; they go to stderr unless told otherwise.
+    """
+    images, labels = pair(data)
+    batch, epochs = whole("batch", batch), whole("epochs", epochs)
+    held = None if validation is None else pair(validation)
+    say = log or (lambda line: print(line, file=sys.stderr))
+    history = History()
+    trainer = model.trainer
+    order = np.random.default_rng(seed)
+    for epoch in range(epochs):
+        if lr is not None:
+            trainer.lr[0] = lr(epoch) if callable(lr) else lr
+        began = time.perf_counter()
+        shuffled = order.permutation(len(images))
+        total = 0.0
+        for start in range(0, len(images), batch):
+            rows = shuffled[start : start + batch]
+            total += model.train_step(images[rows], labels[rows]) * len(rows)
+        seconds = time.perf_counter() - began
+        found = None if held is None else accuracy(model, held)
+        history.epochs.append(Epoch(epoch + 1, total / len(images), seconds, found))
+        say(str(history.epochs[-1]))
+    return history
+
+
+def accuracy(model: Any, data: Any, batch: int = 64) -> float:
+    """The share of images whose largest output is at their label."""
+    images, labels = pair(data)
+    right = 0
+    for start in range(0, len(images), batch):
+        scores = model(images[start : start + batch])
+        right += int((scores.argmax(-1) == labels[start : start + batch]).sum())
+    return right / labels.size
+
+
+__all__ = ["DivergedError", "Epoch", "History", "Trainer", "accuracy", "fit"]

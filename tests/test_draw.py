@@ -1,0 +1,177 @@
+"""Diagrams hold every node and edge, nothing overlaps, any name is right."""
+
+import shutil
+import subprocess
+from dataclasses import dataclass
+from xml.etree import ElementTree
+
+import pytest
+
+import minidl as dl
+from minidl import draw
+from minidl.draw.label import width
+from minidl.draw.layout import layout
+from minidl.files import writable, write_atomic
+from minidl.graph import Graph, build
+
+NAMES = (
+    'a "quoted" name', "colon: name", "<b>&amp;", "äöü 日本 🦊", "two\nlines",
+    "back\\N", "nul\x00", "\ud800", "x" * 500, "{a|b}", "--", "%&;#",
+)  # fmt: skip
+SPACE = "{http://www.w3.org/2000/svg}"
+
+
+def tangle():
+    """Skips over one and many layers, two inputs, a fork, a double edge."""
+    image, late = dl.Input((8, 8, 4), name="image"), dl.Input((8, 8, 4), name="late")
+    z = image
+    for _ in range(3):
+        z = dl.relu(dl.relu(dl.relu(z)) + z)
+    a, b = dl.relu(z), dl.relu(dl.relu(dl.relu(z)))
+    z = dl.concat([a, dl.relu(z), b, image])
+    z = dl.relu(z) + dl.relu(z)
+    z = z + z
+    return build([dl.concat([z, late])])[0]
+
+
+GRAPHS = {
+    "empty": Graph,
+    "one": lambda: build([dl.Input((3,))])[0],
+    "tangle": tangle,
+    "zoo": lambda: dl.models.lenet5().graph,
+}
+
+
+@pytest.mark.parametrize("make", GRAPHS.values(), ids=list(GRAPHS))
+def test_the_layout_is_clean(make):
+    graph = make()
+    found = layout(graph)
+    assert len(found.boxes) == len(graph)
+    assert len(found.edges) == graph.number_of_edges()
+    for i, one in enumerate(found.boxes):
+        assert min(one.x, one.y) >= 0
+        assert one.x + one.width <= found.width
+        assert one.y + one.height <= found.height
+        assert width(one.label.head, 14) < one.width
+        for other in found.boxes[:i]:
+            apart_x = abs(2 * (one.x - other.x) + one.width - other.width)
+            apart_y = abs(2 * (one.y - other.y) + one.height - other.height)
+            sides = one.width + other.width, one.height + other.height
+            assert apart_x >= sides[0] or apart_y >= sides[1], (one, other)
+    for edge in found.edges:
+        for (x0, y0), (x1, y1) in zip(edge.points, edge.points[1:], strict=False):
+            assert y1 > y0
+            for box in found.boxes:
+                below, above = min(y1, box.y + box.height), max(y0, box.y)
+                beside = max(x0, x1) <= box.x or min(x0, x1) >= box.x + box.width
+                assert above >= below or beside, (edge, box)
+
+
+@pytest.mark.parametrize("make", GRAPHS.values(), ids=list(GRAPHS))
+def test_svg_is_xml_with_everything_in_it(make):
+    graph = make()
+    root = ElementTree.fromstring(draw.text(graph, ".svg"))
+    boxes = root.findall(f"{SPACE}g")
+    assert len(boxes) == len(graph)
+    for box in boxes:
+        name = box.find(f"{SPACE}text[@class='head']").text
+        node = graph.nodes[name]["node"]
+        assert box.find(f"{SPACE}title").text.split()[:2] == type(
+            node.op
+        ).__doc__.split()[:2]
+    assert len(root.findall(f"{SPACE}path")) == graph.number_of_edges()
+
+
+@pytest.mark.parametrize("suffix", draw.FORMATS)
+@pytest.mark.parametrize("name", NAMES, ids=ascii)
+def test_any_name(name, suffix, tmp_path):
+    z = dl.relu(dl.Input((3,), name=name))
+    net = dl.Model(build([z]) and z.inputs[0], z, name=name)
+    path = tmp_path / f"x{suffix}"
+    net.draw(path)
+    data = path.read_bytes()
+    net.draw(path)
+    assert path.read_bytes() == data
+    if suffix == ".svg":
+        first = next(ElementTree.fromstring(data).iter(f"{SPACE}text"))
+        assert first.text == draw.clean(name)
+    elif shutil.which("dot"):
+        words = ["dot", "-Tplain", path]
+        plain = subprocess.run(words, capture_output=True, check=True)
+        assert plain.stdout.decode().startswith("graph")
+        assert not plain.stderr
+
+
+def test_an_op_of_ones_own_is_drawn():
+    @dataclass(frozen=True)
+    class Twice(dl.Op):
+        """x = 2 z"""
+
+        by: tuple[int, ...] = ()
+        note: str = ""
+
+        def infer(self, *z):
+            return dl.Spec(z[0])
+
+    node = dl.Node(Twice((2, 2), 'a<"b">'), [dl.Input((3,))])
+    svg = draw.text(build([node])[0], ".svg")
+    assert 'twice  by 2x2, note a&lt;"b"&gt;' in svg
+    assert "<title>x = 2 z</title>" in svg
+
+
+def test_shared_parameters_name_their_owner():
+    z = dl.Input((3,))
+    first = dl.dense(z, 3, name="first")
+    second = dl.dense(first, 3, share=first)
+    svg = draw.text(build([second])[0], ".svg")
+    assert svg.count("12 parameters") == 1
+    assert "shares first" in svg
+
+
+def test_many_nodes_are_quick():
+    z = dl.Input((3,))
+    for i in range(1500):
+        z = dl.relu(z) + z if i % 10 == 0 else dl.relu(z)
+    assert draw.text(build([z])[0], ".svg").count("<g ") == 1651
+
+
+@pytest.mark.parametrize("path", ["x.docx", "x", "x.svgz", 3, None, b"x.svg"])
+def test_no_such_format(path):
+    with pytest.raises(dl.DataError, match="draw: "):
+        draw.write(Graph(), path)
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "x.svg"
+    write_atomic(path, b"old")
+
+    def broken(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", broken)
+    with pytest.raises(dl.DataError, match="No space left on device; nothing was"):
+        write_atomic(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", ["none/x.svg", "file/x.svg", ".", "a\0b", "n" * 300])
+@pytest.mark.parametrize("do", [writable, lambda path: write_atomic(path, b"")])
+def test_paths_that_cannot_be_written(tmp_path, name, do):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(dl.DataError, match="cannot write"):
+        do(str(tmp_path / name))
+
+
+def test_writing_follows_links_and_devices(tmp_path):
+    target, link = tmp_path / "real", tmp_path / "link"
+    target.write_text("old")
+    link.symlink_to(target)
+    write_atomic(link, b"new")
+    assert link.is_symlink()
+    assert target.read_bytes() == b"new"
+    write_atomic("/dev/null", b"new")
+    writable(link)
+    assert target.read_bytes() == b"new"
+    with target.open() as file, pytest.raises(dl.DataError, match="expected a path"):
+        write_atomic(file, b"")

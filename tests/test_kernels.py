@@ -1,0 +1,156 @@
+"""On whole numbers a sum has one value in any order: kernels equal naive loops bit by bit.
+
+Every instruction-set level that this machine runs, 1 to 4 threads, forward and adjoint.
+"""
+
+import numpy as np
+import pytest
+import reference
+from direct import both
+
+from minidl import _ext
+from minidl.ops.average import AvgPool
+from minidl.ops.conv import Conv
+from minidl.ops.dense import Dense
+from minidl.ops.pool import MaxPool
+
+LEVELS = _ext.levels()
+
+
+@pytest.fixture(params=LEVELS)
+def level(request, monkeypatch):
+    """Kernels of one instruction-set level."""
+    monkeypatch.setattr(_ext, "level", lambda: request.param)
+    yield request.param
+    _ext.set_threads(2)
+
+
+def whole(rng, shape, dtype="float32"):
+    """Small whole numbers: every product and sum below is exact."""
+    return rng.integers(-4, 5, shape).astype(dtype)
+
+
+def small(rng, options):
+    return int(rng.choice(options))
+
+
+def adjoint_of_linear(forward, shape, epsilon):
+    """J^T epsilon of a linear map, column by column."""
+    found = np.zeros(shape)
+    for i in range(found.size):
+        one = np.zeros(shape)
+        one.flat[i] = 1
+        found.flat[i] = (forward(one) * epsilon).sum()
+    return found
+
+
+def conv_case(seed):
+    """A convolution, and arrays for it."""
+    rng = np.random.default_rng(seed)
+    groups = small(rng, [1, 1, 1, 2, 3])
+    c, f = groups * small(rng, [1, 2, 3, 6, 17]), groups * small(rng, [1, 2, 5, 17, 33])
+    kernel = (small(rng, [1, 2, 3, 5]), small(rng, [1, 3, 4]))
+    dilation = (small(rng, [1, 1, 2]), small(rng, [1, 1, 2]))
+    size = [d * (k - 1) + small(rng, [1, 2, 3, 6]) for k, d in zip(kernel, dilation)]
+    op = Conv(
+        f, kernel, stride=(small(rng, [1, 1, 2, 3]), small(rng, [1, 2, 3])),
+        pad=((small(rng, [0, 1]), small(rng, [0, 2])), (small(rng, [0, 1, 2]), 0)),
+        dilation=dilation, groups=groups, flip=bool(rng.integers(2)),
+    )
+    z = whole(rng, (small(rng, [1, 2, 5]), *size, c))
+    theta = {k: whole(rng, p.shape) for k, p in op.infer(z.shape[1:]).theta.items()}
+    return op, z, theta
+
+
+def settings(op):
+    return {name: getattr(op, name) for name in op.__dataclass_fields__}
+
+
+@pytest.mark.parametrize("block", range(10))
+def test_convolution_equals_naive_loops(level, block):
+    for seed in range(150 * block, 150 * block + 150):
+        op, z, theta = conv_case(seed)
+        x = reference.conv(z.astype(float), theta["w"], theta["b"], **settings(op))
+        results = []
+        for threads in (1, 2, 3, 4):
+            _ext.set_threads(threads)
+            results.append(both(op, z, theta))
+            np.testing.assert_array_equal(results[-1][0], x, err_msg=f"{seed} {op}")
+        for other in results[1:]:
+            np.testing.assert_array_equal(other[1], results[0][1])
+            np.testing.assert_array_equal(other[2]["w"], results[0][2]["w"])
+
+
+@pytest.mark.parametrize("seed", range(0, 1500, 30))
+def test_convolution_adjoints_equal_naive_loops(level, seed):
+    op, z, theta = conv_case(seed)
+    rng = np.random.default_rng(seed)
+    w, b, s = theta["w"].astype(float), theta["b"], settings(op)
+    x = reference.conv(z, w, b, **s)
+    epsilon = whole(rng, x.shape)
+    _, delta, g = both(op, z, theta, epsilon)
+    image = adjoint_of_linear(
+        lambda one: reference.conv(one[None], w, None, **s), z.shape[1:], epsilon[:1]
+    )
+    np.testing.assert_array_equal(delta[0], image)
+    # sum_mn epsilon conv(z, w) is linear in w: contract it with z once per tap
+    taps = reference.im2col(
+        z.astype(float), op.kernel, op.stride, op.pad, op.dilation
+    ).reshape(*x.shape[:3], *op.kernel, op.groups, -1)
+    parts = epsilon.reshape(*x.shape[:3], op.groups, -1)
+    g_w = np.einsum("nijrsgc,nijgf->rscgf", taps, parts).reshape(w.shape)
+    np.testing.assert_array_equal(g["w"], g_w[::-1, ::-1] if op.flip else g_w)
+    np.testing.assert_array_equal(g["b"], epsilon.sum((0, 1, 2)))
+
+
+def test_dense_equals_naive_loops(level):
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        n, i, o = (small(rng, [1, 2, 5, 14, 33]), small(rng, [1, 3, 130, 259]),
+                   small(rng, [1, 10, 17, 64, 270]))
+        z, w, b = whole(rng, (n, i)), whole(rng, (i, o)), whole(rng, (o,))
+        epsilon = whole(rng, (n, o))
+        for threads in (1, 4):
+            _ext.set_threads(threads)
+            x, delta, g = both(Dense(o), z, {"w": w, "b": b}, epsilon)
+            np.testing.assert_array_equal(x, z.astype(float) @ w + b)
+            np.testing.assert_array_equal(delta, epsilon.astype(float) @ w.T)
+            np.testing.assert_array_equal(g["w"], z.T.astype(float) @ epsilon)
+            np.testing.assert_array_equal(g["b"], epsilon.sum(0))
+
+
+def test_pooling_equals_naive_loops(level):
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        kernel, stride = small(rng, [1, 2, 3]), small(rng, [1, 2, 3])
+        pad, c = small(rng, [0, 0, 1]) * (kernel > 1), small(rng, [1, 3, 16, 17, 40])
+        z = whole(rng, (2, kernel + small(rng, [0, 1, 4]), kernel + 3, c))
+        ceil = bool(rng.integers(2))
+        top = MaxPool(kernel, stride, pad, ceil)
+        mean = AvgPool(kernel, stride, pad, ceil)
+        s = {"kernel": kernel, "stride": stride, "pad": pad, "ceil": ceil}
+        results = []
+        for threads in (1, 4):
+            _ext.set_threads(threads)
+            x, delta, _ = both(top, z, {})
+            np.testing.assert_array_equal(x, reference.max_pool(z, **s))
+            assert delta.sum() == x.size  # each window hands its epsilon to one entry
+            y, delta_mean, _ = both(mean, z, {})
+            expected = reference.avg_pool(z.astype(float), **s)
+            np.testing.assert_allclose(y, expected, rtol=1e-6, atol=1e-6)
+            results.append((delta, y, delta_mean))
+        for a, b in zip(*results, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_a_level_can_be_forced(monkeypatch):
+    from minidl import Error
+
+    _ext.level.cache_clear()
+    monkeypatch.setenv("MINIDL_ISA", "v2")
+    assert _ext.level() == "v2"
+    _ext.level.cache_clear()
+    monkeypatch.setenv("MINIDL_ISA", "v9")
+    with pytest.raises(Error, match="v9: expected one of"):
+        _ext.level()
+    _ext.level.cache_clear()
