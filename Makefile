@@ -44,7 +44,7 @@ test: .venv/built .venv/test
 # mypy sees minidl.models only where it is installed, so it reads an unpacked wheel
 check: .venv/built .venv/lint
 	$(PY) -m ruff check .
-	.venv/bin/cython-lint minidl/_ext
+	PATH=.venv/bin:$$PATH cython-lint minidl/_ext
 	rm -rf build/typed build/lib*/minidl/*.py build/lib*/minidl/*/*.py
 	$(PY) -m pip wheel --quiet --no-build-isolation --no-deps --wheel-dir build/typed .
 	$(PY) -m zipfile -e build/typed/*.whl build/typed

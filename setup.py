@@ -2,6 +2,7 @@
 
 import os
 import platform
+import shutil
 import sys
 import sysconfig
 from collections.abc import Sequence
@@ -24,7 +25,7 @@ LEVELS = {
 }
 SCALARS = {"f32": [], "f64": [("MINIDL_DOUBLE", "1")]}
 # no -ffast-math: NaN must propagate and sums keep their order
-OPTIMISE = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-fopenmp", "-w", "-g0"]
+OPTIMISE = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-pthread", "-w", "-g0"]
 DIRECTIVES = {
     "language_level": 3,
     "boundscheck": False,
@@ -44,33 +45,52 @@ def levels() -> list[str]:
     return sorted({"v2", *names})
 
 
+def translated(names: list[str]) -> dict[str, Path]:
+    """Cython to C, once; the C is compiled for each level and scalar type."""
+    sources = [Extension(f"minidl._ext.{n}", [f"minidl/_ext/{n}.pyx"]) for n in names]
+    found = cythonize(sources, build_dir="build/cython", compiler_directives=DIRECTIVES)
+    return {one.name.rpartition(".")[2]: Path(one.sources[0]) for one in found}
+
+
 def compiled(
-    names: list[str], suffix: str = "", flags: Sequence[str] = (), macros: Any = ()
-) -> list[Extension]:
-    """One extension a source, translated in a folder of its own."""
-    found = cythonize(
-        [
-            Extension(f"minidl._ext.{name}{suffix}", [f"minidl/_ext/{name}.pyx"])
-            for name in names
-        ],
-        build_dir=f"build/cython/all{suffix}",
-        compiler_directives=DIRECTIVES,
+    name: str, source: Path, flags: Sequence[str] = (), macros: Any = ()
+) -> Extension:
+    """One extension module."""
+    return Extension(
+        f"minidl._ext.{name}",
+        [str(source)],
+        include_dirs=["minidl/_ext"],
+        depends=[*map(str, sorted(EXT.glob("*.h"))), "setup.py"],
+        define_macros=list(macros),
+        extra_compile_args=[*OPTIMISE, *flags],
+        extra_link_args=["-pthread"],
     )
-    for one in found:  # after cythonize: it merges the options of equal sources
-        one.include_dirs = ["minidl/_ext"]
-        one.depends = [*map(str, sorted(EXT.glob("*.h"))), "setup.py"]
-        one.define_macros = list(macros)
-        one.extra_compile_args = [*OPTIMISE, *flags]
-        one.extra_link_args = ["-fopenmp"]
-    return found
+
+
+def variant(source: Path, suffix: str) -> Path:
+    """A copy, so that its objects have a name of their own."""
+    copy = source.with_name(f"{source.stem}{suffix}.c")
+    if not copy.exists() or copy.read_bytes() != source.read_bytes():
+        shutil.copyfile(source, copy)
+    return copy
 
 
 def extensions() -> list[Extension]:
-    """The common modules, and each kernel module per level and scalar type."""
-    found = compiled(COMMON)
+    """The common modules, and each kernel module per level and scalar type.
+
+    A variant such as conv_v4_f32 holds a module that calls itself conv: minidl._ext
+    loads it by its file.
+    """
+    sources = translated([*COMMON, *KERNELS])
+    found = [compiled(name, sources[name]) for name in COMMON]
     for level in levels():
         for scalar, macros in SCALARS.items():
-            found += compiled(KERNELS, f"_{level}_{scalar}", LEVELS[level], macros)
+            suffix = f"_{level}_{scalar}"
+            found += [
+                compiled(name + suffix, variant(sources[name], suffix), LEVELS[level],
+                         macros)
+                for name in KERNELS
+            ]
     return found
 
 

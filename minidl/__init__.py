@@ -7,19 +7,23 @@ train, check and draw it.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from . import check, checkpoint, data, init, ops, optim
+from . import data, init, ops, optim
 from ._ext import get_threads, set_threads
-from .graph import Graph, Input as InputOp, Node, Op, Tail, new_input as Input
-from .model import Model
+from .graph import Node, Op, Tail
+from .graph import new_input as Input
 from .ops.activation import (
-    leaky_relu, relu, relu6, scaled_tanh, sigmoid, swish, tanh,
+    leaky_relu,
+    relu,
+    relu6,
+    scaled_tanh,
+    sigmoid,
+    swish,
+    tanh,
 )
 from .ops.arithmetic import add, multiply, scale, subtract
-from .ops.average import avg_pool, global_avg_pool, sum_pool, weighted_pool
+from .ops.average import avg_pool, global_avg_pool, weighted_pool
 from .ops.connection import connection_conv
 from .ops.conv import conv
 from .ops.conv_transpose import conv_transpose
@@ -29,7 +33,10 @@ from .ops.im2col import col2im, im2col
 from .ops.layout import flatten, reshape, transpose
 from .ops.local import locally_connected, tiled_conv
 from .ops.loss import (
-    binary_cross_entropy, hinge, mean_squared_error, softmax_cross_entropy,
+    binary_cross_entropy,
+    hinge,
+    mean_squared_error,
+    softmax_cross_entropy,
 )
 from .ops.lrn import lrn
 from .ops.maxout import maxout
@@ -39,33 +46,40 @@ from .ops.rbf import rbf
 from .ops.resize import decimate, upsample
 from .ops.softmax import softmax
 from .ops.structure import concat, crop, pad
-from .plan import Plan
+from .ops.sumpool import sum_pool
 from .spec import (
-    Array, Book, CheckpointError, DataError, Error, GraphError, Param, ShapeError,
-    SizeError, Spec,
+    Array,
+    Book,
+    CheckpointError,
+    DataError,
+    DivergedError,
+    Error,
+    GraphError,
+    Param,
+    ShapeError,
+    SizeError,
+    Spec,
 )
-from .train import DivergedError
+
+if TYPE_CHECKING:
+    from . import check
+    from .model import Model, load
+    from .network import Graph
+    from .plan import Plan
 
 __version__ = "0.1.0"
 
-
-def load(path: str | Path, ops: Sequence[type[Op]] = ()) -> Model:
-    """The model that `model.save` wrote: graph, parameters and buffers.
-
-    Parameters
-    ----------
-    path
-        An .npz that `save` wrote.
-    ops
-        The classes of ops that are not minidl's own.
-    """
-    found = checkpoint.load(path, ops)
-    model = Model(**found["model"])
-    checkpoint.assign(model, found["arrays"], path)
-    return model
+# What needs NetworkX or more comes when first asked for: importing minidl stays fast.
+LATER = {
+    "check": "check", "models": "models", "load": "model", "Model": "model",
+    "Graph": "network", "Plan": "plan",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name == "models":  # the zoo uses this module: it comes when asked for
-        return importlib.import_module("minidl.models")
-    raise AttributeError(f"module 'minidl' has no attribute {name!r}")
+    if name not in LATER:
+        raise AttributeError(f"module 'minidl' has no attribute {name!r}")
+    module = importlib.import_module(f"minidl.{LATER[name]}")
+    found = module if name == LATER[name] else getattr(module, name)
+    globals()[name] = found
+    return found

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from . import files, init
-from .graph import Input, Node, Op, order, readers
+from .graph import Input, Node, Op
+from .network import order, readers
 from .ops import OPS
 from .spec import CheckpointError, Error
 
@@ -24,7 +25,7 @@ GRAPH = "minidl.graph"  # the entry that holds the definition
 def save(model: Any, path: str | Path) -> None:
     """Write graph, parameters and buffers."""
     definition = json.dumps(describe(model)).encode()
-    arrays = dict(model.store.owners)
+    arrays = dict(model.store.arrays)
     arrays[GRAPH] = np.frombuffer(definition, np.uint8)
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
@@ -107,14 +108,14 @@ def read(path: str | Path) -> dict[str, np.ndarray]:
 
 def assign(model: Any, arrays: dict[str, np.ndarray], path: str | Path) -> None:
     """Copy the arrays into the model, if every one fits; else change nothing."""
-    owners = model.store.owners
-    wrong = [f"{name} is missing" for name in owners.keys() - arrays.keys()]
-    wrong += [f"{name} is unknown" for name in arrays.keys() - owners.keys()]
-    for name in sorted(owners.keys() & arrays.keys()):
-        mine, given = owners[name], arrays[name]
-        if mine.shape != given.shape or mine.dtype.kind != given.dtype.kind:
+    mine = model.store.arrays
+    wrong = [f"{name} is missing" for name in mine.keys() - arrays.keys()]
+    wrong += [f"{name} is unknown" for name in arrays.keys() - mine.keys()]
+    for name in sorted(mine.keys() & arrays.keys()):
+        here, given = mine[name], arrays[name]
+        if here.shape != given.shape or here.dtype.kind != given.dtype.kind:
             wrong.append(
-                f"{name}: expected {mine.shape} {mine.dtype}, got {given.shape} "
+                f"{name}: expected {here.shape} {here.dtype}, got {given.shape} "
                 f"{given.dtype}"
             )
     if wrong:
@@ -123,7 +124,7 @@ def assign(model: Any, arrays: dict[str, np.ndarray], path: str | Path) -> None:
             f"{'; '.join(sorted(wrong)[:12])}"
         )
     for name, array in arrays.items():
-        owners[name][...] = array
+        mine[name][...] = array
     model.store.version += 1
 
 
@@ -137,8 +138,8 @@ def _plain(value: Any) -> Any:
     if kind.__module__ == init.__name__:
         inside = {one.name: _plain(getattr(value, one.name)) for one in fields(value)}
         return {"init": kind.__name__, "fields": inside}
-    if hasattr(value, "__index__"):
-        return int(value)
+    if isinstance(value, np.generic):
+        return value.item()
     raise CheckpointError(
         f"cannot write the setting {value!r} of type {kind.__name__}; ops with settings "
         "of numbers, strings and tuples can be saved"

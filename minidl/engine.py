@@ -56,10 +56,9 @@ class Engine:
 
     def theta(self, step_theta: Mapping[str, str | int]) -> SimpleNamespace:
         """Parameters and const regions by their local names."""
-        owners = self.store.owners
         return SimpleNamespace(
             **{
-                k: owners[v] if isinstance(v, str) else self.arrays[v]
+                k: self.store.arrays[v] if isinstance(v, str) else self.arrays[v]
                 for k, v in step_theta.items()
             }
         )

@@ -1,15 +1,12 @@
-"""The definition: an Op is a setting, a Node a call of it, a Graph the network."""
+"""The definition: an Op is a setting, a Node a call of it."""
 
 from __future__ import annotations
 
 import itertools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from types import SimpleNamespace
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
-
-import networkx as nx
 
 from .spec import Book, Error, GraphError, Shape, ShapeError, Spec, whole
 
@@ -32,7 +29,8 @@ class Op:
     allocates nothing that its Book could ask for.
     """
 
-    # what the adjoint rereads: "z", "x", "const"; theta and tape it always has
+    # what the adjoint rereads: "z", "x", "const". Of a z or x that is not named it sees
+    # the shape alone; theta and tape it always has
     keeps: ClassVar[tuple[str, ...]] = ("z", "x")
     formula: ClassVar[str] = ""  # the docstring of the class, where not given here
     view: ClassVar[bool] = False  # x is z in another shape: nothing moves
@@ -79,6 +77,14 @@ class Op:
     def inference(self) -> Op:
         """What the op is when nothing is trained."""
         return self
+
+    def exact(self) -> Op:
+        """The op without algorithms that trade the last digits for speed."""
+        return self
+
+    def how(self, z: Any, x: Shape, itemsize: int) -> str:
+        """The algorithm that it takes for these shapes, as a plan prints it."""
+        return ""
 
     def tail(self, others: tuple[Any, ...], theta: Any) -> Mapping[str, Any]:
         """Its part of a Tail, as fields, for an op that `joins` one."""
@@ -253,123 +259,3 @@ def new_input(
             f'{where}dtype: expected "real", "uint8" or "int64", got {dtype!r}'
         )
     return Node(Input(sizes, dtype), (), name)
-
-
-class Graph(nx.MultiDiGraph):
-    """Names as nodes, each with its `node`; edges carry the `slot` they fill.
-
-    It may be changed by hand: `version` counts the changes, and a model compiles anew.
-    """
-
-    version = 0
-
-    def add_edge(self, *args: Any, **kwargs: Any) -> Any:
-        """As NetworkX does, and count the change."""
-        self.version += 1
-        return super().add_edge(*args, **kwargs)
-
-    def remove_edge(self, *args: Any, **kwargs: Any) -> None:
-        """As NetworkX does, and count the change."""
-        self.version += 1
-        super().remove_edge(*args, **kwargs)
-
-    def add_node(self, *args: Any, **kwargs: Any) -> None:
-        """As NetworkX does, and count the change."""
-        self.version += 1
-        super().add_node(*args, **kwargs)
-
-    def remove_node(self, *args: Any, **kwargs: Any) -> None:
-        """As NetworkX does, and count the change."""
-        self.version += 1
-        super().remove_node(*args, **kwargs)
-
-    def remove_nodes_from(self, *args: Any, **kwargs: Any) -> None:
-        """As NetworkX does, and count the change."""
-        self.version += 1
-        super().remove_nodes_from(*args, **kwargs)
-
-
-def build(outputs: Sequence[Node]) -> tuple[Graph, dict[Node, str]]:
-    """The graph of all that `outputs` depend on, and the name of each node in it."""
-    seen: dict[Node, None] = {}
-    stack = list(outputs)
-    while stack:
-        node = stack.pop()
-        if node not in seen:
-            seen[node] = None
-            stack += [*node.inputs, node.owner] if node.owner else node.inputs
-    nodes = sorted(seen, key=lambda node: node.index)
-    names = _names(nodes)
-    graph = Graph()
-    for node in nodes:
-        graph.add_node(names[node], node=node)
-    for node in nodes:
-        for slot, one in enumerate(node.inputs):
-            graph.add_edge(names[one], names[node], slot=slot)
-    return graph, names
-
-
-def _names(nodes: Sequence[Node]) -> dict[Node, str]:
-    """Given names as they are; the others are numbered by kind: conv1, conv2, ..."""
-    names: dict[Node, str] = {}
-    taken: dict[str, Node] = {}
-    for node in nodes:
-        if node.name is not None:
-            if node.name in taken:
-                raise GraphError(
-                    f"two nodes are named {node.name!r}: {taken[node.name]!r} and "
-                    f"{node!r}; give one of them another name"
-                )
-            taken[node.name] = names[node] = node  # type: ignore[assignment]
-            names[node] = node.name
-    count: dict[str, int] = {}
-    for node in nodes:
-        if node.name is None:
-            kind = node.op.kind
-            while True:
-                count[kind] = count.get(kind, 0) + 1
-                name = f"{kind}{count[kind]}"
-                if name not in taken:
-                    break
-            taken[name] = node
-            names[node] = name
-    return names
-
-
-def order(graph: nx.MultiDiGraph) -> list[str]:
-    """A topological order; of nodes that are free to go, the first defined goes first."""
-    index = {}
-    for name, data in graph.nodes(data=True):
-        if not isinstance(data.get("node"), Node):
-            raise GraphError(
-                f"{name!r} in the graph has no Node; add it with "
-                "graph.add_node(name, node=Node(op, inputs))"
-            )
-        index[name] = data["node"].index
-    try:
-        return list(nx.lexicographical_topological_sort(graph, key=index.__getitem__))
-    except nx.NetworkXUnfeasible:
-        cycle = [edge[0] for edge in nx.find_cycle(graph)]
-        raise GraphError(
-            f"the graph has a cycle: {' -> '.join([*cycle, cycle[0]])}; a network must "
-            "be acyclic: remove one of these edges"
-        ) from None
-
-
-def readers(graph: nx.MultiDiGraph, name: str) -> list[str]:
-    """The nodes that fill the slots of `name`, in the order of the slots."""
-    edges = sorted(graph.in_edges(name, data="slot"), key=lambda e: (e[2] is None, e[2]))
-    slots = [slot for *_, slot in edges]
-    node = graph.nodes[name]["node"]
-    if slots != list(range(len(slots))) or len(slots) != len(node.inputs):
-        raise GraphError(
-            f"{name}: expected edges for the slots 0 to {len(node.inputs) - 1}, got "
-            f"{slots}; give every edge into a node its slot"
-        )
-    return [source for source, *_ in edges]
-
-
-__all__ = [
-    "Book", "Graph", "Input", "Node", "Op", "SimpleNamespace", "Spec", "Tail", "build",
-    "field", "new_input", "order", "readers", "show",
-]

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from .graph import Graph, Input, Node, readers, show
+from .graph import Input, Node, show
+from .network import Graph, readers
 from .spec import DataError, Shape
 
 

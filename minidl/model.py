@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,11 +14,14 @@ import numpy as np
 
 from . import checkpoint, draw, train
 from ._ext import get_threads
+from .compile import compile
 from .engine import Engine
-from .graph import Input, Node, Op, build, order, readers, show
+from .graph import Input, Node, Op
 from .inputs import check_labels, checked, filled, floats
+from .memory import affordable
+from .network import build, order
 from .optim import SGD
-from .plan import Plan, affordable, compile
+from .plan import Plan
 from .spec import DataError, GraphError, Param, Shape, entries
 from .store import Store, Values
 from .summary import summary
@@ -40,6 +44,9 @@ class Model:
     seed
         Where the initial parameters come from. Each depends on the seed and its own
         name alone.
+    exact
+        Keep off algorithms that trade the last digits for speed (Winograd's), as the
+        environment variable MINIDL_EXACT=1 does for all models.
 
     Examples
     --------
@@ -60,12 +67,14 @@ class Model:
         name: str = "model",
         dtype: str = "float32",
         seed: int = 0,
+        exact: bool = False,
     ) -> None:
         if dtype not in ("float32", "float64"):
             raise DataError(
                 f'{name}: dtype: expected "float32" or "float64", got {dtype!r}'
             )
         self.name, self.dtype, self.seed = name, dtype, seed
+        self.exact = exact or os.environ.get("MINIDL_EXACT", "0") not in ("", "0")
         self._single = (isinstance(inputs, Node), isinstance(outputs, Node))
         ins, outs = _nodes("inputs", inputs), _nodes("outputs", outputs)
         self.graph, names = build([*ins, *outs])
@@ -126,8 +135,8 @@ class Model:
             affordable(f"{self.name}: parameters", needed)
             fresh = Store(params, self.dtype, self.seed)
             if self._store is not None:  # the graph was changed by hand
-                for key in self._store.owners.keys() & fresh.owners.keys():
-                    fresh.owners[key][...] = self._store.owners[key]
+                for key in self._store.arrays.keys() & fresh.arrays.keys():
+                    fresh.arrays[key][...] = self._store.arrays[key]
             self._store = fresh
         return self._store
 
@@ -141,7 +150,7 @@ class Model:
     def buffers(self) -> Values:
         """State that no gradient reaches, by name: live views."""
         store = self.store
-        return Values(store, tuple(k for k in store.owners if k not in store.at))
+        return Values(store, tuple(k for k in store.arrays if k not in store.at))
 
     # -- running ------------------------------------------------------------------
 
@@ -375,7 +384,7 @@ class Model:
             store_at = {k: (params[k].shape, at[k]) for k in at}
         plan = compile(
             graph, self.name, outputs, shapes, self._owner, dtype=self.dtype,
-            threads=get_threads(), grads=store_at, **how,
+            threads=get_threads(), grads=store_at, exact=self.exact, **how,
         )
         return plan
 
@@ -452,3 +461,19 @@ def _nodes(what: str, given: Any) -> list[Node]:
     if not nodes:
         raise GraphError(f"{what}: expected at least one node")
     return nodes
+
+
+def load(path: str | Path, ops: Sequence[type[Op]] = ()) -> Model:
+    """The model that `model.save` wrote: graph, parameters and buffers.
+
+    Parameters
+    ----------
+    path
+        An .npz that `save` wrote.
+    ops
+        The classes of ops that are not minidl's own.
+    """
+    found = checkpoint.load(path, ops)
+    model = Model(**found["model"])
+    checkpoint.assign(model, found["arrays"], path)
+    return model

@@ -90,8 +90,9 @@ def slope(x: Callable[[float], Any], first: float = 0.125, rows: int = 20) -> An
     """dx/dt at t = 0 from values alone, for every number of x by itself.
 
     Central differences at steps that halve, extrapolated by Richardson; of all entries
-    of that table the one that differs least from its two neighbours is taken. So smooth
-    numbers get a long step, and those near a kink one that stays on their side.
+    of that table the one is taken that differs least from its two neighbours, rounding
+    included. So smooth numbers get a long step, and those near a kink one that stays on
+    their side.
 
     Examples
     --------
@@ -105,10 +106,12 @@ def slope(x: Callable[[float], Any], first: float = 0.125, rows: int = 20) -> An
     error: Any = None
     for i in range(rows):
         h = first / 2**i
-        row = [(x(h) - x(-h)) / (2 * h)]
+        right, left = x(h), x(-h)
+        row = [(right - left) / (2 * h)]
+        rounding = np.finfo(float).eps * (abs(right) + abs(left)) / (2 * h)
         for p, old in enumerate(above, 1):
             row.append(row[-1] + (row[-1] - old) / (4**p - 1))
-            off = np.maximum(abs(row[p] - row[p - 1]), abs(row[p] - old))
+            off = np.maximum(abs(row[p] - row[p - 1]), abs(row[p] - old)) + rounding
             if best is None:
                 best, error = row[p], off
             better = off < error
@@ -193,5 +196,5 @@ def modes(node: Node, rng: Any, z: Any = None) -> Iterator[Probe]:
     probe = Probe(net, True, rng, z, local=True)
     yield probe
     if node.op.inference() != node.op:
-        net(probe.z, train=True)  # running statistics of its own
+        net(*probe.z, train=True)  # running statistics of its own
         yield Probe(net, False, rng, z, local=True)

@@ -32,6 +32,10 @@ class CheckpointError(Error, ValueError):
     """A file of weights that cannot be read, written or used."""
 
 
+class DivergedError(Error, ArithmeticError):
+    """A loss that is NaN or infinite."""
+
+
 class SizeError(Error, MemoryError):
     """A plan that needs more memory than there is."""
 

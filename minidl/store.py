@@ -13,6 +13,7 @@ import numpy as np
 from . import init
 from .spec import GAP, DataError, Param, entries
 
+
 def memory(size: int) -> mmap.mmap:
     """Zeros at the start of a page; pages that nobody touches cost nothing."""
     private = getattr(mmap, "MAP_PRIVATE", 0) | getattr(mmap, "MAP_ANONYMOUS", 0)
@@ -39,27 +40,29 @@ class Store:
             if not param.buffer:
                 self.at[name] = self.size
                 self.size += -(-entries(param.shape) // GAP) * GAP
-        itemsize = np.dtype(dtype).itemsize
-        held = memory(self.size * itemsize)
+        held = memory(self.size * np.dtype(dtype).itemsize)
         self.block: np.ndarray = np.ndarray((self.size,), dtype, held)
-        # Owners: a view's base is the owner, so its reference count tells of views.
+        # Two arrays for each parameter: kernels hold `arrays`; what users hold has an
+        # entry of `owners` as its base, so the reference count there tells of views.
+        self.arrays: dict[str, np.ndarray] = {}
         self.owners: dict[str, np.ndarray] = {}
         for name, param in params.items():
-            kind = dtype if param.dtype == "real" else param.dtype
-            if param.buffer:
-                owner = np.empty(param.shape, kind)
-            else:
-                start = self.at[name] * itemsize
-                owner = np.ndarray(param.shape, kind, held, start)
+            kind = np.dtype(dtype if param.dtype == "real" else param.dtype)
+            start = self.at.get(name, 0) * kind.itemsize
+            size = entries(param.shape) * kind.itemsize
+            where = memory(size) if param.buffer else held
+            for arrays in (self.arrays, self.owners):
+                arrays[name] = np.ndarray(param.shape, kind, where, start)
             rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
-            owner[...] = init.make(param, rng, np.dtype(kind))
-            self.owners[name] = owner
-        self.alone = {k: sys.getrefcount(v) for k, v in self.owners.items()}
+            self.arrays[name][...] = init.make(param, rng, kind)
+        self.alone = {k: self._holders(k) for k in self.owners}
+
+    def _holders(self, name: str) -> int:
+        return sys.getrefcount(self.owners[name])
 
     def touched(self) -> int:
         """The version, after looking whether someone holds a view."""
-        owners, alone = self.owners, self.alone
-        if any(sys.getrefcount(owners[k]) > alone[k] for k in owners):
+        if any(self._holders(k) > alone for k, alone in self.alone.items()):
             self.version += 1
         return self.version
 
@@ -93,5 +96,5 @@ class Values(MutableMapping[str, np.ndarray]):
         return len(self._names)
 
     def __repr__(self) -> str:
-        shapes = (f"{k}: {self._store.owners[k].shape}" for k in self._names)
+        shapes = (f"{k}: {self._store.arrays[k].shape}" for k in self._names)
         return f"{{{', '.join(shapes)}}}"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .graph import order, readers, show
+from .graph import show
+from .network import order, readers
 from .spec import entries
 from .table import count, megabytes, table
 

@@ -12,18 +12,16 @@ import numpy as np
 
 from ._ext import get_threads
 from .engine import Engine
-from .graph import Graph, Input, Node, new_input, readers
+from .graph import Input, Node, new_input
 from .inputs import check_labels, checked, filled
+from .memory import affordable
+from .network import Graph, readers
 from .ops import loss, softmax
 from .optim import SGD
-from .plan import Plan, affordable
-from .spec import DataError, Error, GraphError, Shape, whole
+from .plan import Plan
+from .spec import DataError, DivergedError, Error, GraphError, Shape, whole
 
 Loss = str | Callable[..., Node]
-
-
-class DivergedError(Error, ArithmeticError):
-    """The loss is NaN or infinite."""
 
 
 def with_loss(
@@ -258,4 +256,4 @@ def accuracy(model: Any, data: Any, batch: int = 64) -> float:
     return right / labels.size
 
 
-__all__ = ["DivergedError", "Epoch", "History", "Trainer", "accuracy", "fit"]
+__all__ = ["Epoch", "History", "Trainer", "accuracy", "fit"]

@@ -33,17 +33,15 @@ DIGITS = """
 
 
 def codes(classes: int = 10) -> tuple[tuple[float, ...], ...]:
-    """The bitmaps as rows of 84 numbers, +1 for ink and -1 for paper."""
+    """The bitmaps as columns of 84 numbers, +1 for ink and -1 for paper."""
     if not 1 <= classes <= 10:
         raise dl.ShapeError(
             f"lenet5: classes: expected 1 to 10, got {classes}: the paper's output has "
             'a code for each digit; use variant="modern"'
         )
-    glyphs = zip(*(line.split() for line in DIGITS.split("\n") if line), strict=True)
-    return tuple(
-        tuple(1.0 if ink == "#" else -1.0 for row in glyph for ink in row)
-        for glyph in glyphs
-    )[:classes]
+    rows = (line.split()[:classes] for line in DIGITS.strip().split("\n"))
+    pixels = (pixel for row in rows for pixel in zip(*row, strict=True))
+    return tuple(tuple(1.0 if ink == "#" else -1.0 for ink in one) for one in pixels)
 
 
 def lenet5(
@@ -86,6 +84,7 @@ def lenet5(
 
 
 def _paper(z: dl.Node, classes: int) -> dl.Node:
+    z = dl.scale(z, 1.275, -0.1, name="normal")  # 0 to 1: now near mean 0, variance 1
     z = dl.scaled_tanh(dl.conv(z, 6, kernel=5, init="lecun", name="C1"))
     z = dl.scaled_tanh(dl.sum_pool(z, 2, name="S2"))
     z = dl.connection_conv(z, CONNECTIONS, kernel=5, init="lecun", name="C3")
@@ -93,7 +92,8 @@ def _paper(z: dl.Node, classes: int) -> dl.Node:
     z = dl.scaled_tanh(dl.sum_pool(z, 2, name="S4"))
     z = dl.scaled_tanh(dl.conv(z, 120, kernel=5, init="lecun", name="C5"))
     z = dl.scaled_tanh(dl.dense(dl.flatten(z), 84, init="lecun", name="F6"))
-    return dl.rbf(z, classes, init=dl.init.values(tuple(zip(*codes(classes), strict=True))), name="output")
+    z = dl.rbf(z, classes, init=dl.init.values(codes(classes)), name="output")
+    return dl.scale(z, -1 / 84, name="scores")  # the mean per unit; the nearest wins
 
 
 def _modern(z: dl.Node, classes: int) -> dl.Node:

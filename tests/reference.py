@@ -7,180 +7,29 @@ by name. It computes in the type that it is given: float32, float64 or longdoubl
 from __future__ import annotations
 
 from fractions import Fraction
-from itertools import product
-from math import comb, floor, prod
-from typing import Any
+from math import floor
 
 import numpy as np
+from reference_windows import (
+    avg_pool,
+    bordered,
+    col2im,
+    connection_conv,
+    conv,
+    conv_transpose,
+    crop,
+    each,
+    global_avg_pool,
+    global_max_pool,
+    im2col,
+    locally_connected,
+    max_pool,
+    sum_pool,
+    tiled_conv,
+    weighted_pool,
+)
 
-
-def each(value: Any, axes: int) -> tuple[Any, ...]:
-    """One setting per axis."""
-    return tuple(value) if isinstance(value, tuple | list) else (value,) * axes
-
-
-def sides(pad: Any, kernel: tuple[int, ...], dilation: Any = 1) -> list[Any]:
-    """Rows and columns before and after the data, per axis."""
-    found = []
-    for axis, k in enumerate(kernel):
-        reach = each(dilation, len(kernel))[axis] * (k - 1)
-        if pad == "valid":
-            found.append((0, 0))
-        elif pad == "full":
-            found.append((reach, reach))
-        elif pad == "same":
-            found.append((reach // 2, reach - reach // 2))
-        else:
-            one = each(pad, len(kernel))[axis]
-            found.append(each(one, 2))
-    return found
-
-
-def bordered(z: Any, around: Any, value: float = 0) -> Any:
-    """z with `value` around its inner axes."""
-    return np.pad(z, [(0, 0), *around, (0, 0)], constant_values=value)
-
-
-def windows(n: int, k: int, s: int, around: tuple[int, int], ceil: bool = False) -> int:
-    """How many windows fit, counted one by one."""
-    before, after = around
-    count = 0
-    while count * s + k <= n + before + after:
-        count += 1
-    last = (count - 1) * s + k  # where the last window ends
-    if ceil and last < n + before + after and count * s < n + before:
-        count += 1
-    return count
-
-
-def spots(sizes: Any) -> Any:
-    """All positions of a grid."""
-    return product(*(range(n) for n in sizes))
-
-
-def place(j: Any, stride: Any, k: Any, dilation: Any) -> list[int]:
-    """j s + k d, for each axis."""
-    return [
-        a * s + b * d for a, s, b, d in zip(j, stride, k, dilation, strict=True)
-    ]
-
-
-# -- sums of products ------------------------------------------------------------------
-
-
-def taps(z: Any, kernel: Any, stride: Any, pad: Any, dilation: Any) -> Any:
-    """For each output position and each tap: position, tap, the numbers of z there."""
-    axes = len(kernel)
-    stride, dilation = each(stride, axes), each(dilation, axes)
-    around = sides(pad, kernel, dilation)
-    reach = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
-    grid = [
-        windows(n, k, s, p)
-        for n, k, s, p in zip(z.shape[1:-1], reach, stride, around, strict=True)
-    ]
-    z = bordered(z, around)
-    found = []
-    for j in spots(grid):
-        for k in spots(kernel):
-            at = place(j, stride, k, dilation)
-            found.append((j, k, z[(slice(None), *at)]))
-    return grid, found
-
-
-def conv(z, w, b=None, stride=1, pad="valid", dilation=1, groups=1, flip=False, **_):
-    """x(j) = b + sum_k w(k) z(j s + k d); flipped: w(-k), a true convolution."""
-    kernel = w.shape[:-2]
-    if flip:
-        w = np.flip(w, tuple(range(len(kernel))))
-    grid, found = taps(z, kernel, stride, pad, dilation)
-    x = np.zeros((len(z), *grid, w.shape[-1]), z.dtype)
-    c, f = w.shape[-2], w.shape[-1] // groups
-    for j, k, here in found:
-        for group in range(groups):
-            of = slice(group * f, (group + 1) * f)
-            x[(slice(None), *j)][:, of] += (
-                here[:, group * c : (group + 1) * c] @ w[k][:, of]
-            )
-    return x if b is None else x + b
-
-
-def conv_transpose(
-    z, w, b=None, stride=1, pad="valid", dilation=1, groups=1, flip=False, extra=0, **_
-):
-    """x(j s + k d) = b + sum of w(k)^T z(j): each z paints a kernel."""
-    kernel = w.shape[:-2]
-    axes = len(kernel)
-    if flip:
-        w = np.flip(w, tuple(range(axes)))
-    stride, dilation, extra = (each(one, axes) for one in (stride, dilation, extra))
-    whole = [
-        (n - 1) * s + d * (k - 1) + 1 + e
-        for n, s, d, k, e in zip(
-            z.shape[1:-1], stride, dilation, kernel, extra, strict=True
-        )
-    ]
-    f, c = w.shape[-2], w.shape[-1] // groups
-    x = np.zeros((len(z), *whole, f * groups), z.dtype)
-    for j in spots(z.shape[1:-1]):
-        for k in spots(kernel):
-            there = x[(slice(None), *place(j, stride, k, dilation))]
-            for group in range(groups):
-                of = slice(group * c, (group + 1) * c)
-                there[:, group * f : (group + 1) * f] += (
-                    z[(slice(None), *j)][:, of] @ w[k][:, of].T
-                )
-    x = crop(x, sides(pad, kernel, dilation))
-    return x if b is None else x + b
-
-
-def tiled_conv(z, w, b=None, stride=1, pad="valid", dilation=1, **_):
-    """As conv, with the kernels w[j mod t] (and biases) in turn."""
-    axes = z.ndim - 2
-    tile, kernel = w.shape[:axes], w.shape[axes:-2]
-    grid, found = taps(z, kernel, stride, pad, dilation)
-    x = np.zeros((len(z), *grid, w.shape[-1]), z.dtype)
-    for j, k, here in found:
-        at = tuple(a % t for a, t in zip(j, tile, strict=True))
-        x[(slice(None), *j)] += here @ w[(*at, *k)]
-        if b is not None and not any(k):
-            x[(slice(None), *j)] += b[at]
-    return x
-
-
-def locally_connected(z, w, b=None, **settings):
-    """As conv, with a kernel (and a bias) of its own at each position."""
-    return tiled_conv(z, w, b, **settings)
-
-
-def connection_conv(z, w, table, b=None, **settings):
-    """As conv, where output map h reads only the input maps table[h]."""
-    whole = np.zeros((*w.shape[:-1], z.shape[-1], len(table)), w.dtype)
-    pairs = [(i, h) for h, row in enumerate(table) for i in row]
-    for n, (i, h) in enumerate(pairs):
-        whole[..., i, h] = w[..., n]
-    return conv(z, whole, b, **settings)
-
-
-def im2col(z, kernel, stride=1, pad="valid", dilation=1, **_):
-    """The numbers under a window as the channels of its position."""
-    kernel = each(kernel, z.ndim - 2)
-    grid, found = taps(z, kernel, stride, pad, dilation)
-    x = np.zeros((len(z), *grid, *kernel, z.shape[-1]), z.dtype)
-    for j, k, here in found:
-        x[(slice(None), *j, *k)] = here
-    return x.reshape(len(z), *grid, -1)
-
-
-def col2im(z, shape, kernel, stride=1, pad="valid", dilation=1, **_):
-    """Every number that im2col copied goes back, and is added up there."""
-    kernel = each(kernel, len(shape))
-    there = np.arange(prod(shape)).reshape(1, *shape, 1) + 1  # 0 is the border
-    _, found = taps(there, kernel, stride, pad, dilation)
-    x = np.zeros((len(z), 1 + prod(shape), z.shape[-1] // prod(kernel)), z.dtype)
-    z = z.reshape(*z.shape[:-1], *kernel, -1)
-    for j, k, at in found:
-        x[:, at.item()] += z[(slice(None), *j, *k)]
-    return x[:, 1:].reshape(len(z), *shape, -1)
+# -- channels --------------------------------------------------------------------------
 
 
 def dense(z, w, b=None, **_):
@@ -195,88 +44,6 @@ def rbf(z, w, **_):
     for f in range(w.shape[-1]):
         x[:, f] = ((z - w[:, f]) ** 2).sum(-1)
     return x
-
-
-# -- windows ---------------------------------------------------------------------------
-
-
-def pool(z, kernel, stride=None, pad="valid", ceil=False):
-    """Each window: its position, its taps on data, with the numbers, and on padding."""
-    axes = z.ndim - 2
-    kernel = each(kernel, axes)
-    stride = each(kernel if stride is None else stride, axes)
-    around = sides(pad, kernel)
-    sizes = z.shape[1:-1]
-    grid = [
-        windows(n, k, s, p, ceil)
-        for n, k, s, p in zip(sizes, kernel, stride, around, strict=True)
-    ]
-    found = []
-    for j in spots(grid):
-        data, padding = [], []
-        for k in spots(kernel):
-            at = place(j, stride, k, [1] * axes)
-            at = [a - before for a, (before, _) in zip(at, around, strict=True)]
-            if all(0 <= a < n for a, n in zip(at, sizes, strict=True)):
-                data.append((k, z[(slice(None), *at)]))
-            elif all(
-                -p[0] <= a < n + p[1]
-                for a, n, p in zip(at, sizes, around, strict=True)
-            ):
-                padding.append(k)
-        found.append((j, data, padding))
-    return np.zeros((len(z), *grid, z.shape[-1]), z.dtype), found
-
-
-def max_pool(z, kernel, stride=None, pad="valid", ceil=False, **_):
-    """x = the largest of the window"""
-    x, found = pool(z, kernel, stride, pad, ceil)
-    for j, data, _ in found:
-        x[(slice(None), *j)] = np.max([here for _, here in data], axis=0)
-    return x
-
-
-def weighted_pool(
-    z, kernel=3, stride=None, pad="valid", ceil=False, count_pad=True,
-    weights="binomial", **_,
-):  # fmt: skip
-    """x = sum w z / sum w over the window; what stands out over the end never counts"""
-    kernel = each(kernel, z.ndim - 2)
-
-    def weight(k):
-        if weights == "binomial":
-            return prod(comb(n - 1, one) for n, one in zip(kernel, k, strict=True))
-        return 1 if weights is None else np.array(weights)[k]
-
-    x, found = pool(z, kernel, stride, pad, ceil)
-    for j, data, padding in found:
-        total = sum(z.dtype.type(weight(k)) * here for k, here in data)
-        counted = [k for k, _ in data] + (padding if count_pad else [])
-        x[(slice(None), *j)] = total / z.dtype.type(sum(weight(k) for k in counted))
-    return x
-
-
-def avg_pool(z, kernel, stride=None, pad="valid", ceil=False, count_pad=True, **_):
-    """x = the mean of the window"""
-    return weighted_pool(z, kernel, stride, pad, ceil, count_pad, None)
-
-
-def sum_pool(z, w, b, kernel, stride=None, pad="valid", ceil=False, **_):
-    """x = w * sum of the window + b"""
-    x, found = pool(z, kernel, stride, pad, ceil)
-    for j, data, _ in found:
-        x[(slice(None), *j)] = w * sum(here for _, here in data) + b
-    return x
-
-
-def global_avg_pool(z, keep=False, **_):
-    """x = the mean of each map"""
-    return z.mean(tuple(range(1, z.ndim - 1)), keepdims=keep)
-
-
-def global_max_pool(z, keep=False, **_):
-    """x = the largest of each map"""
-    return z.max(tuple(range(1, z.ndim - 1)), keepdims=keep)
 
 
 def maxout(z, pieces, **_):
@@ -308,6 +75,61 @@ def batch_norm(z, gamma, beta, mean=None, var=None, tiny=1e-5, train=False, **_)
 # -- one number in, one number out -----------------------------------------------------
 
 
+def relu(z, **_):
+    """z where it is positive"""
+    return np.maximum(z, 0)
+
+
+def relu6(z, **_):
+    """From 0 to 6"""
+    return np.minimum(np.maximum(z, 0), 6)
+
+
+def leaky_relu(z, slope=0.01, **_):
+    """z where it is positive, else slope * z"""
+    return np.where(z > 0, z, z.dtype.type(slope) * z)
+
+
+def tanh(z, **_):
+    """(exp(2 z) - 1) / (exp(2 z) + 1)"""
+    return np.expm1(2 * z) / (np.exp(2 * z) + 1)
+
+
+def scaled_tanh(z, amplitude=1.7159, slope=2 / 3, **_):
+    """amplitude * tanh(slope * z)"""
+    return z.dtype.type(amplitude) * np.tanh(z.dtype.type(slope) * z)
+
+
+def swish(z, **_):
+    """z sigmoid(z)"""
+    return z * sigmoid(z)
+
+
+def identity(z, train=False, **_):
+    """z"""
+    return z
+
+
+def scale(z, factor=1.0, shift=0.0, **_):
+    """factor z + shift"""
+    return z.dtype.type(factor) * z + z.dtype.type(shift)
+
+
+def add(a, b, **_):
+    """a + b"""
+    return a + b
+
+
+def subtract(a, b, **_):
+    """a - b"""
+    return a - b
+
+
+def multiply(a, b, **_):
+    """a b, where b may have one number per channel"""
+    return a * b
+
+
 def sigmoid(z, **_):
     """1 / (1 + exp(-z))"""
     return 1 / (1 + np.exp(-z))
@@ -319,33 +141,38 @@ def softmax(z, **_):
     return e / e.sum(-1, keepdims=True)
 
 
-def logsumexp(z):
-    """log sum exp(z) over the channels"""
-    top = z.max(-1, keepdims=True)
-    return top[..., 0] + np.log(np.exp(z - top).sum(-1))
-
-
 # -- losses ----------------------------------------------------------------------------
 
 
 def softmax_cross_entropy(z, labels, smoothing=0.0, **_):
-    """The mean of log sum exp(z) - sum_c t_c z_c; t one-hot, then smoothed"""
-    t = np.eye(z.shape[-1], dtype=z.dtype)[labels]
-    t = (1 - smoothing) * t + z.dtype.type(smoothing) / z.shape[-1]
-    return logsumexp(z) - (t * z).sum(-1)
+    """The mean of log sum exp(z) - sum q z; q one-hot, then smoothed"""
+    q = np.eye(z.shape[-1], dtype=z.dtype)[labels]
+    smoothing = z.dtype.type(smoothing)
+    q = (1 - smoothing) * q + smoothing / z.shape[-1]
+    top = z.max(-1, keepdims=True)
+    return (top[..., 0] + np.log(np.exp(z - top).sum(-1)) - (q * z).sum(-1)).mean()
 
 
 def hinge(z, labels, margin=1.0, **_):
-    """sum over c != label of max(0, margin + z_c - z_label)"""
-    right = np.take_along_axis(z, labels[..., None], -1)
-    short = np.maximum(0, margin + z - right)
-    np.put_along_axis(short, labels[..., None], 0, -1)
-    return short.sum(-1)
+    """The mean of sum over j != label of max(0, margin + z_j - z_label)"""
+    rows = z.reshape(-1, z.shape[-1])
+    total = z.dtype.type(0)
+    for row, label in zip(rows, labels.ravel(), strict=True):
+        for j, value in enumerate(row):
+            if j != label:
+                total += np.maximum(0, margin + value - row[label])
+    return total / len(rows)
+
+
+def mean_squared_error(z, t, **_):
+    """The mean of (z - t)^2"""
+    return ((z - t) ** 2).mean()
 
 
 def binary_cross_entropy(z, t, **_):
-    """log(1 + exp(z)) - t z, for logits z"""
-    return np.maximum(z, 0) - t * z + np.log1p(np.exp(-abs(z)))
+    """The mean of -t log s - (1 - t) log(1 - s), s = sigmoid(z)"""
+    s = sigmoid(z)
+    return (-t * np.log(s) - (1 - t) * np.log(1 - s)).mean()
 
 
 # -- shapes ----------------------------------------------------------------------------
@@ -403,50 +230,17 @@ def pad(z, amount, value=0.0, **_):
     return bordered(z, [each(one, 2) for one in each(amount, axes)], value)
 
 
-def crop(z, amount, **_):
-    """What is inside the frame"""
-    axes = z.ndim - 2
-    for axis, one in enumerate(each(amount, axes), 1):
-        before, after = each(one, 2)
-        z = z.take(range(before, z.shape[axis] - after), axis)
-    return z
-
-
 def concat(z, axis=-1, **_):
     """Side by side"""
     return np.concatenate(z, axis + 1 if axis >= 0 else axis)
 
 
-def relu(z, **_):
-    """z where it is positive"""
-    return np.maximum(z, 0)
-
-
-ORACLE = {
-    "relu": relu,
-    "flatten": flatten,
-    "reshape": reshape,
-    "transpose": transpose,
-    "pad": pad,
-    "crop": crop,
-    "concat": concat,
-    "batch_norm": batch_norm,
-    "conv": conv,
-    "conv_transpose": conv_transpose,
-    "tiled_conv": tiled_conv,
-    "locally_connected": locally_connected,
-    "connection_conv": connection_conv,
-    "dense": dense,
-    "im2col": im2col,
-    "col2im": col2im,
-    "max_pool": max_pool,
-    "global_max_pool": global_max_pool,
-    "avg_pool": avg_pool,
-    "weighted_pool": weighted_pool,
-    "global_avg_pool": global_avg_pool,
-    "sum_pool": sum_pool,
-    "maxout": maxout,
-    "lrn": lrn,
-    "upsample": upsample,
-    "decimate": decimate,
-}
+FUNCTIONS = (
+    relu, relu6, leaky_relu, sigmoid, tanh, scaled_tanh, swish, softmax, identity,
+    scale, add, subtract, multiply, softmax_cross_entropy, hinge, mean_squared_error,
+    binary_cross_entropy, conv, conv_transpose, locally_connected, tiled_conv,
+    connection_conv, im2col, col2im, dense, rbf, max_pool, global_max_pool, avg_pool,
+    weighted_pool, global_avg_pool, sum_pool, maxout, lrn, batch_norm, upsample,
+    decimate, flatten, reshape, transpose, pad, crop, concat,
+)
+ORACLE = {one.__name__: one for one in FUNCTIONS} | {"dropout": identity}

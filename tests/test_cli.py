@@ -62,7 +62,7 @@ def test_check(capsys, monkeypatch):
 def test_train_and_eval(capsys, tmp_path, few):
     path = str(tmp_path / "w.npz")
     words = ("train", "lenet5", "--epochs", "2", "--batch", "16", "--threads", "1")
-    words += ("--lr", "0.01", "--momentum", "0.5", "--seed", "3")
+    words += ("--lr", "0.01", "--momentum", "0.5", "--seed", "3", "--copies", "2")
     code, out, err = run(capsys, *words, "--out", path)
     assert code == 0
     assert [line.split()[:2] for line in err.splitlines()] == [
@@ -88,7 +88,7 @@ def test_train_and_eval(capsys, tmp_path, few):
         ("draw lenet5 -o x.docx", "no format for the suffix '.docx'"),
         ("draw lenet5 -o none/x.svg", "cannot write 'none/x.svg'"),
         ("train lenet5 --out none/w.npz", "cannot write 'none/w.npz'"),
-        ("train lecture_cnn5 --epochs 1", "lecture_cnn5"),
+        ("train lecture_cnn5 --epochs 1", "must make 10 scores of ?x?x1"),
         ("eval lenet5 --weights none.npz", "none.npz: cannot be read"),
     ],
 )

@@ -12,7 +12,7 @@ from minidl import draw
 from minidl.draw.label import width
 from minidl.draw.layout import layout
 from minidl.files import writable, write_atomic
-from minidl.graph import Graph, build
+from minidl.network import Graph, build
 
 NAMES = (
     'a "quoted" name', "colon: name", "<b>&amp;", "äöü 日本 🦊", "two\nlines",

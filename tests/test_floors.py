@@ -17,9 +17,11 @@ FLOORS = """
     init table files
     _ext
     graph
-    ops
+    network ops
     plan
-    store
+    fuse memory
+    compile
+    store summary
     engine inputs
     optim data draw exchange look
     checkpoint train

@@ -8,11 +8,10 @@
 MINIDL_ISA (v2, v3, v4) forces a level.
 """
 
-import importlib
 import importlib.util
 import os
 from functools import cache
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from ..spec import Error
@@ -21,7 +20,7 @@ from .kernel import Kernel, Program
 
 ROOMS = (
     "elementwise", "conv", "dense", "local", "structure", "pool", "windowsum", "maxout",
-    "resize", "lrn", "im2col", "norm", "optim", "softmax", "loss", "rbf", "dropout",
+    "resize", "lrn", "im2col", "norm", "optim", "softmax", "loss", "rbf", "dropout", "winograd",
 )
 LEVELS = ("v2", "v3", "v4")
 
@@ -50,13 +49,23 @@ def level() -> str:
     return asked
 
 
+def _module(room: str, variant: str) -> ModuleType:
+    """A build of a room: every build calls itself by the room's name."""
+    found = importlib.util.find_spec(f"{__name__}.{room}_{variant}")
+    if found is None or found.origin is None:
+        raise Error(f"the kernels {room}_{variant} are missing; reinstall minidl")
+    spec = importlib.util.spec_from_file_location(f"{__name__}.{room}", found.origin)
+    module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
+    spec.loader.exec_module(module)  # type: ignore[union-attr]
+    return module
+
+
 @cache
 def _load(name: str, scalar: str) -> SimpleNamespace:
     found = SimpleNamespace()
     for room in ROOMS:
-        module = importlib.import_module(f"{__name__}.{room}_{name}_{scalar}")
-        public = {k: v for k, v in vars(module).items() if k[0].isupper()}
-        vars(found).update(public)
+        module = _module(room, f"{name}_{scalar}")
+        vars(found).update({k: v for k, v in vars(module).items() if k[0].isupper()})
     return found
 
 

@@ -10,10 +10,9 @@ A Grid says which entries of the source each row of the matrix holds: for positi
 the convolution, its transpose (one grid per phase of the stride) and the dense layer.
 """
 
-from cython.parallel cimport parallel, prange, threadid
 from libc.string cimport memcpy, memset
 
-from minidl._ext.kernel cimport Kernel, parts, threads
+from minidl._ext.kernel cimport Kernel, parts
 from minidl._ext.math cimport NONE, activate, activation
 from minidl._ext.simd cimport BLOCK, CHUNK, LANES, MR, NR, load, real, splat, store, vec
 from minidl._ext.tile cimport adjoint_tile, forward_tile
@@ -131,13 +130,10 @@ cdef class Pack(Kernel):
 
     cdef void run(self) noexcept nogil:
         cdef Py_ssize_t panels = (self.columns + NR - 1) // NR
-        cdef Py_ssize_t item, size = self.taps * self.length * NR
-        for item in prange(
-            panels * self.taps, num_threads=threads(panels * size), schedule="static"
-        ):
-            self.one(item // self.taps, item % self.taps)
+        self.share(panels * self.taps, panels * self.taps * self.length * NR)
 
-    cdef void one(self, Py_ssize_t panel, Py_ssize_t tap) noexcept nogil:
+    cdef void part(self, Py_ssize_t item, int slot) noexcept nogil:
+        cdef Py_ssize_t panel = item // self.taps, tap = item % self.taps
         cdef Py_ssize_t l, q, width = min(<Py_ssize_t>NR, self.columns - panel * NR)
         cdef Py_ssize_t down = self.down, across = self.across
         cdef const real* w = self.w + self.offsets[tap] + panel * NR * across
@@ -168,11 +164,11 @@ cdef class Border(Kernel):
         self.x = <real*>self.write(x, KIND, self.n * self.tall * self.wide * self.c)
 
     cdef void run(self) noexcept nogil:
-        cdef Py_ssize_t row, lines = self.n * self.tall
-        for row in prange(lines, num_threads=threads(lines * self.wide * self.c)):
-            self.line(row // self.tall, row % self.tall)
+        cdef Py_ssize_t lines = self.n * self.tall
+        self.share(lines, lines * self.wide * self.c)
 
-    cdef void line(self, Py_ssize_t image, Py_ssize_t y) noexcept nogil:
+    cdef void part(self, Py_ssize_t item, int slot) noexcept nogil:
+        cdef Py_ssize_t image = item // self.tall, y = item % self.tall
         cdef Py_ssize_t one = self.c * sizeof(real)
         cdef real* x = self.x + (image * self.tall + y) * self.wide * self.c
         y -= self.top
@@ -202,6 +198,7 @@ cdef class Product(Kernel):
     cdef int act
     cdef real slope
     cdef Py_ssize_t filters, x_h, x_w, x_c, stride_h, stride_w, start_h, start_w
+    cdef Py_ssize_t total, blocks, split
 
     def __init__(self, z, packed, x, about, scratch, b=None, tail=None):
         self.grid = grid_of(self, about)
@@ -230,6 +227,11 @@ cdef class Product(Kernel):
             if tail.add is not None:
                 self.add += <Py_ssize_t>about.into
         self.slots = <real*>self.write(scratch, "B")
+        self.total = self.grid.n * self.grid.rows * self.grid.cols
+        self.blocks = (self.total + BLOCK - 1) // BLOCK
+        self.split = 1
+        if 0 < self.blocks < 16:  # few blocks: share out the panels too
+            self.split = min((self.filters + NR - 1) // NR, 16 // self.blocks)
 
     @staticmethod
     def scratch(taps, threads):
@@ -237,22 +239,16 @@ cdef class Product(Kernel):
         return threads * BLOCK * taps * sizeof(void*)
 
     cdef void run(self) noexcept nogil:
-        cdef Py_ssize_t total = self.grid.n * self.grid.rows * self.grid.cols
+        self.share(self.blocks * self.split,
+                   self.total * self.grid.taps * self.grid.run * self.filters // 8)
+
+    cdef void part(self, Py_ssize_t item, int slot) noexcept nogil:
         cdef Py_ssize_t panels = (self.filters + NR - 1) // NR
-        cdef Py_ssize_t blocks = (total + BLOCK - 1) // BLOCK
-        cdef Py_ssize_t inner = self.grid.taps * self.grid.run
-        cdef int team = threads(total * inner * self.filters // 8)
-        cdef Py_ssize_t split = 1
-        if blocks < 4 * team and team > 1:
-            split = min(panels, (4 * team + blocks - 1) // blocks)
-        cdef Py_ssize_t item
-        for item in prange(
-            blocks * split, num_threads=team, schedule="dynamic", chunksize=1
-        ):
-            self.block(
-                item % blocks * BLOCK, total, item // blocks * panels // split,
-                (item // blocks + 1) * panels // split,
-                <const real**>self.slots + threadid() * BLOCK * self.grid.taps)
+        cdef Py_ssize_t block = item % self.blocks, split = item // self.blocks
+        self.block(
+            block * BLOCK, self.total, split * panels // self.split,
+            (split + 1) * panels // self.split,
+            <const real**>self.slots + slot * BLOCK * self.grid.taps)
 
     cdef void block(
         self, Py_ssize_t m, Py_ssize_t total, Py_ssize_t panel, Py_ssize_t stop,
@@ -338,7 +334,8 @@ cdef class Correlate(Kernel):
     cdef real* sums  # [parts][panels][taps run][NR]
     cdef char* slots  # per thread: pointers [taps][CHUNK], then a packed panel
     cdef Py_ssize_t filters, e_h, e_w, e_c, stride_h, stride_w, start_h, start_w
-    cdef Py_ssize_t parts, run_of_tap, down, across
+    cdef Py_ssize_t parts, total, run_of_tap, down, across
+    cdef bint gathering
     cdef Py_ssize_t* offsets
 
     def __init__(self, z, epsilon, g, about, offsets, run, down, across, scratch):
@@ -354,6 +351,7 @@ cdef class Correlate(Kernel):
         self.g = <real*>self.write(g, KIND)
         self.zeros = zero(self, self.grid.run)
         self.parts = Correlate.split(about)
+        self.total = self.grid.n * self.grid.rows * self.grid.cols
         panels = (self.filters + NR - 1) // NR
         cdef Py_ssize_t size = self.parts * panels * NR * sizeof(real)
         size *= self.grid.taps * self.grid.run
@@ -378,28 +376,30 @@ cdef class Correlate(Kernel):
         return sums + threads * CHUNK * (taps * sizeof(void*) + NR * sizeof(real))
 
     cdef void run(self) noexcept nogil:
-        cdef Py_ssize_t total = self.grid.n * self.grid.rows * self.grid.cols
         cdef Py_ssize_t panels = (self.filters + NR - 1) // NR
-        cdef Py_ssize_t inner = self.grid.taps * self.grid.run, item
-        cdef Py_ssize_t slot = CHUNK * (
-            self.grid.taps * sizeof(void*) + NR * sizeof(real))
-        cdef int team = threads(total * inner * self.filters // 8)
-        for item in prange(
-            self.parts * panels, num_threads=team, schedule="dynamic", chunksize=1
-        ):
-            self.part(item // panels, item % panels, total,
-                      self.slots + threadid() * slot)
-        for item in prange(inner, num_threads=threads(inner * self.filters)):
-            self.gather(item, panels)
+        cdef Py_ssize_t inner = self.grid.taps * self.grid.run
+        self.gathering = False
+        self.share(self.parts * panels, self.total * inner * self.filters // 8)
+        self.gathering = True
+        self.share(inner, inner * self.filters * self.parts)
 
-    cdef void part(
-        self, Py_ssize_t part, Py_ssize_t panel, Py_ssize_t total, char* slot
+    cdef void part(self, Py_ssize_t item, int slot) noexcept nogil:
+        cdef Py_ssize_t panels = (self.filters + NR - 1) // NR
+        cdef Py_ssize_t size = CHUNK * (
+            self.grid.taps * sizeof(void*) + NR * sizeof(real))
+        if self.gathering:
+            self.gather(item, panels)
+        else:
+            self.sum(item // panels, item % panels, self.slots + slot * size)
+
+    cdef void sum(
+        self, Py_ssize_t part, Py_ssize_t panel, char* slot
     ) noexcept nogil:
         """The sum over one part of the positions, for one panel of filters."""
         cdef Py_ssize_t taps = self.grid.taps, run = self.grid.run
         cdef Py_ssize_t panels = (self.filters + NR - 1) // NR
-        cdef Py_ssize_t m = total * part // self.parts
-        cdef Py_ssize_t stop = total * (part + 1) // self.parts
+        cdef Py_ssize_t m = self.total * part // self.parts
+        cdef Py_ssize_t stop = self.total * (part + 1) // self.parts
         cdef Py_ssize_t count, t, l, height, i
         cdef real* sums = self.sums + (part * panels + panel) * taps * run * NR
         cdef real* e = <real*>slot
@@ -507,15 +507,14 @@ cdef class SumRows(Kernel):
 
     cdef void run(self) noexcept nogil:
         cdef Py_ssize_t k, q
-        for k in prange(self.parts, num_threads=threads(self.rows * self.f)):
-            self.part(k)
+        self.share(self.parts, self.rows * self.f)
         for q in range(self.f):
             self.g[q] = 0
         for k in range(self.parts):
             for q in range(self.f):
                 self.g[q] += self.sums[k * self.f + q]
 
-    cdef void part(self, Py_ssize_t k) noexcept nogil:
+    cdef void part(self, Py_ssize_t k, int slot) noexcept nogil:
         cdef Py_ssize_t f = self.f, m, q
         cdef real* sums = self.sums + k * f
         cdef const real* e

@@ -5,10 +5,9 @@
     DenseWeights  g = z^T epsilon
 """
 
-from cython.parallel cimport prange, threadid
 from libc.string cimport memcpy, memset
 
-from minidl._ext.kernel cimport Kernel, threads
+from minidl._ext.kernel cimport Kernel
 from minidl._ext.math cimport NONE, activate, activation
 from minidl._ext.simd cimport (
     DOT_COLUMNS, DOT_ROWS, LANES, MR, NR, load, real, splat, store, total, vec,
@@ -58,13 +57,12 @@ cdef class Dense(Kernel):
         return threads * DEEP * WIDE * NR * sizeof(real)
 
     cdef void run(self) noexcept nogil:
-        cdef Py_ssize_t blocks = (self.o + WIDE * NR - 1) // (WIDE * NR), item
-        cdef int team = threads(self.n * self.i * self.o // 8)
-        for item in prange(blocks, num_threads=team, schedule="dynamic", chunksize=1):
-            self.block(item, <real*>self.slots + threadid() * DEEP * WIDE * NR)
+        self.share((self.o + WIDE * NR - 1) // (WIDE * NR),
+                   self.n * self.i * self.o // 8)
 
-    cdef void block(self, Py_ssize_t item, real* packed) noexcept nogil:
+    cdef void part(self, Py_ssize_t item, int slot) noexcept nogil:
         """All rows, WIDE panels of columns."""
+        cdef real* packed = <real*>self.slots + slot * DEEP * WIDE * NR
         cdef Py_ssize_t f = item * WIDE * NR, k, r, q, p, deep, height
         cdef Py_ssize_t wide = min(<Py_ssize_t>(WIDE * NR), self.o - f)
         cdef Py_ssize_t panels = (wide + NR - 1) // NR
@@ -183,14 +181,11 @@ cdef class DenseDelta(Kernel):
         self.delta = <real*>self.write(delta, KIND, self.n * self.i)
 
     cdef void run(self) noexcept nogil:
-        cdef Py_ssize_t blocks = (self.i + DOT_ROWS - 1) // DOT_ROWS, item
-        cdef int team = threads(self.n * self.i * self.o // 8)
-        for item in prange(blocks, num_threads=team):
-            self.block(item * DOT_ROWS)
+        self.share((self.i + DOT_ROWS - 1) // DOT_ROWS, self.n * self.i * self.o // 8)
 
-    cdef void block(self, Py_ssize_t i) noexcept nogil:
-        """Rows i to i + DOT_ROWS of w, all of epsilon."""
-        cdef Py_ssize_t n = 0, q, m
+    cdef void part(self, Py_ssize_t item, int slot) noexcept nogil:
+        """DOT_ROWS rows of w, all of epsilon."""
+        cdef Py_ssize_t i = item * DOT_ROWS, n = 0, q, m
         cdef const real* w[DOT_ROWS]
         cdef const real* e[DOT_COLUMNS]
         cdef real dots[DOT_ROWS * DOT_COLUMNS]
@@ -260,15 +255,12 @@ cdef class DenseWeights(Kernel):
         return n * ((o + NR - 1) // NR * NR * sizeof(real) + sizeof(void*))
 
     cdef void run(self) noexcept nogil:
-        cdef Py_ssize_t blocks = (self.i + MR - 1) // MR, item, m, p
-        cdef Py_ssize_t panels = (self.o + NR - 1) // NR
-        cdef int team = threads(self.n * self.i * self.o // 8)
+        cdef Py_ssize_t m, p
         for m in range(self.n):
             self.rows[m] = self.z + m * self.i
-        for p in range(panels):
+        for p in range((self.o + NR - 1) // NR):
             self.pack(p)
-        for item in prange(blocks, num_threads=team):
-            self.block(item * MR, panels)
+        self.share((self.i + MR - 1) // MR, self.n * self.i * self.o // 8)
 
     cdef void pack(self, Py_ssize_t p) noexcept nogil:
         cdef Py_ssize_t width = min(<Py_ssize_t>NR, self.o - p * NR), m
@@ -279,8 +271,9 @@ cdef class DenseWeights(Kernel):
             memcpy(into + m * NR, self.epsilon + m * self.o + p * NR,
                    width * sizeof(real))
 
-    cdef void block(self, Py_ssize_t i, Py_ssize_t panels) noexcept nogil:
-        """Rows i to i + MR of g."""
+    cdef void part(self, Py_ssize_t item, int slot) noexcept nogil:
+        """MR rows of g."""
+        cdef Py_ssize_t i = item * MR, panels = (self.o + NR - 1) // NR
         cdef Py_ssize_t p, q, width, height = min(<Py_ssize_t>MR, self.i - i)
         cdef real tile[MR * NR]
         for p in range(panels):

@@ -1,9 +1,8 @@
 """Dropout: numbers that a counter decides, so that they can be drawn again."""
 
-from cython.parallel cimport prange
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from minidl._ext.kernel cimport Kernel, threads
+from minidl._ext.kernel cimport Kernel
 from minidl._ext.simd cimport real
 
 cdef str KIND = "d" if sizeof(real) == 8 else "f"
@@ -46,12 +45,11 @@ cdef class Drop(Kernel):
         self.scale = 1 / (1 - rate)
 
     cdef void run(self) noexcept nogil:
-        cdef Py_ssize_t s
-        cdef uint64_t key = mixed(<uint64_t>self.draw[0])
-        for s in prange(0, self.size, SPAN, num_threads=threads(self.size)):
-            self.span(s, min(SPAN, self.size - s), key)
+        self.share((self.size + SPAN - 1) // SPAN, self.size)
 
-    cdef void span(self, Py_ssize_t begin, Py_ssize_t n, uint64_t key) noexcept nogil:
+    cdef void part(self, Py_ssize_t item, int slot) noexcept nogil:
+        cdef Py_ssize_t begin = item * SPAN, n = min(SPAN, self.size - begin)
+        cdef uint64_t key = mixed(<uint64_t>self.draw[0])
         cdef uint64_t keys = mixed(key + (<uint64_t>begin >> 32))
         cdef uint32_t first = <uint32_t>keys, second = <uint32_t>(keys >> 32)
         cdef uint32_t low = <uint32_t>begin, i, below = self.below

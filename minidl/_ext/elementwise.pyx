@@ -1,9 +1,8 @@
 """One number in, one number out: activations, sums, products, and their adjoints."""
 
-from cython.parallel cimport prange
 from libc.string cimport memcpy
 
-from minidl._ext.kernel cimport Kernel, threads
+from minidl._ext.kernel cimport Kernel
 from minidl._ext.math cimport (
     LEAKY_RELU, RELU, RELU6, SCALED_TANH, SIGMOID, SWISH, TANH, activate, activation,
     scaled_tanh, sigmoid,
@@ -36,23 +35,22 @@ cdef class _Elementwise(Kernel):
         return 0
 
     cdef void run(self) noexcept nogil:
-        cdef Py_ssize_t s
-        for s in prange(0, self.size, SPAN, num_threads=threads(self.size)):
-            self.piece(s, min(SPAN, self.size - s))
+        self.share((self.size + SPAN - 1) // SPAN, self.size)
 
-    cdef void piece(self, Py_ssize_t begin, Py_ssize_t n) noexcept nogil:
+    cdef void part(self, Py_ssize_t item, int slot) noexcept nogil:
         cdef real a[WIDEST]
         cdef real b[WIDEST]
         cdef real out[WIDEST]
-        cdef Py_ssize_t part = n % LANES, end = begin + n - part
+        cdef Py_ssize_t begin = item * SPAN, n = min(SPAN, self.size - begin)
+        cdef Py_ssize_t rest = n % LANES, end = begin + n - rest
         self.span(self.a + begin, self.b + begin, self.out + begin, n // LANES)
-        if part:
+        if rest:
             store(a, splat(0))
             store(b, splat(0))
-            memcpy(a, self.a + end, part * sizeof(real))
-            memcpy(b, self.b + end, part * sizeof(real))
+            memcpy(a, self.a + end, rest * sizeof(real))
+            memcpy(b, self.b + end, rest * sizeof(real))
             self.span(a, b, out, 1)
-            memcpy(self.out + end, out, part * sizeof(real))
+            memcpy(self.out + end, out, rest * sizeof(real))
 
     cdef void span(
         self, const real* a, const real* b, real* out, Py_ssize_t vectors
@@ -196,11 +194,9 @@ cdef class Gate(Kernel):
         self.x = <real*>self.write(x, KIND)
 
     cdef void run(self) noexcept nogil:
-        cdef Py_ssize_t row, rows = self.n * self.positions
-        for row in prange(rows, num_threads=threads(rows * self.c)):
-            self.row(row)
+        self.share(self.n * self.positions, self.n * self.positions * self.c)
 
-    cdef void row(self, Py_ssize_t row) noexcept nogil:
+    cdef void part(self, Py_ssize_t row, int slot) noexcept nogil:
         cdef Py_ssize_t i = 0, c = self.c
         cdef const real* z = self.z + row * c
         cdef const real* s = self.s + row // self.positions * c
@@ -229,14 +225,14 @@ cdef class GateAdjoint(Kernel):
         self.delta = <real*>self.write(delta, KIND, self.n * self.c)
 
     cdef void run(self) noexcept nogil:
-        cdef Py_ssize_t i, chunks = (self.c + WIDTH - 1) // WIDTH
-        cdef Py_ssize_t work = self.n * self.positions * self.c
-        for i in prange(self.n * chunks, num_threads=threads(work)):
-            self.channels(i // chunks, i % chunks * WIDTH)
+        self.share(self.n * ((self.c + WIDTH - 1) // WIDTH),
+                   self.n * self.positions * self.c)
 
-    cdef void channels(self, Py_ssize_t n, Py_ssize_t begin) noexcept nogil:
+    cdef void part(self, Py_ssize_t item, int slot) noexcept nogil:
         """The sums of one example for a chunk of its channels"""
-        cdef Py_ssize_t j, k, c = self.c, width = min(WIDTH, c - begin)
+        cdef Py_ssize_t j, k, c = self.c, chunks = (c + WIDTH - 1) // WIDTH
+        cdef Py_ssize_t n = item // chunks, begin = item % chunks * WIDTH
+        cdef Py_ssize_t width = min(WIDTH, c - begin)
         cdef const real* e = self.epsilon + n * self.positions * c + begin
         cdef const real* z = self.z + n * self.positions * c + begin
         cdef real* delta = self.delta + n * c + begin

@@ -1,9 +1,8 @@
 """Windows laid out as rows of a matrix, and rows added up to an image again."""
 
-from cython.parallel cimport prange
 from libc.string cimport memcpy, memset
 
-from minidl._ext.kernel cimport Kernel, threads
+from minidl._ext.kernel cimport Kernel
 from minidl._ext.simd cimport LANES, real, splat, vec
 from minidl._ext.window cimport Frame, Run, covering, follow, give, take, taps
 
@@ -11,7 +10,7 @@ cdef str KIND = "d" if sizeof(real) == 8 else "f"
 
 
 cdef class Im2col(Kernel):
-    """x[n, i, j, r, s, c] = z[n, i sh + r dh - top, j sw + s dw - left, c], 0 outside"""
+    """x[n, i, j, r, s] = z[n, i sh + r dh - top, j sw + s dw - left], 0 outside"""
 
     cdef const real* z
     cdef real* x
@@ -26,11 +25,9 @@ cdef class Im2col(Kernel):
         self.x = <real*>self.write(x, KIND, self.size)
 
     cdef void run(self) noexcept nogil:
-        cdef Py_ssize_t row
-        for row in prange(self.f.n * self.f.h.count, num_threads=threads(self.size)):
-            self.row(row)
+        self.share(self.f.n * self.f.h.count, self.size)
 
-    cdef void row(self, Py_ssize_t row) noexcept nogil:
+    cdef void part(self, Py_ssize_t row, int slot) noexcept nogil:
         cdef Frame f = self.f
         cdef Py_ssize_t i = row % f.h.count, j, a, b, wide = f.w.kernel * f.c
         cdef Run r = taps(&f.h, i), s
@@ -76,11 +73,9 @@ cdef class Col2im(Kernel):
         self.x = <real*>self.write(x, KIND, f.n * f.h.size * f.w.size * f.c)
 
     cdef void run(self) noexcept nogil:
-        cdef Py_ssize_t row
-        for row in prange(self.f.n * self.f.h.size, num_threads=threads(self.size)):
-            self.row(row)
+        self.share(self.f.n * self.f.h.size, self.size)
 
-    cdef void row(self, Py_ssize_t row) noexcept nogil:
+    cdef void part(self, Py_ssize_t row, int slot) noexcept nogil:
         cdef Frame f = self.f
         cdef Py_ssize_t p = row % f.h.size, q, c, n, i, j, a, b
         cdef Run y = covering(&f.h, p), x = covering(&f.w, 0)
@@ -106,7 +101,6 @@ cdef class Col2im(Kernel):
                             if b % f.w.dilation:
                                 continue
                             b = b // f.w.dilation
-                        total = total + take(
-                            z + (((i * f.w.count + j) * f.h.kernel + a) * f.w.kernel + b)
-                            * f.c + c, n)
+                        b = ((i * f.w.count + j) * f.h.kernel + a) * f.w.kernel + b
+                        total = total + take(z + b * f.c + c, n)
                 give(to + q * f.c + c, total, n)

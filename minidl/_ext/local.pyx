@@ -4,10 +4,9 @@ The filters of position (i, j) are w[i % th, j % tw]. Each weight is used for a 
 positions only, so these are loops over filters, not products.
 """
 
-from cython.parallel cimport prange
 from libc.string cimport memcpy, memset
 
-from minidl._ext.kernel cimport Kernel, threads
+from minidl._ext.kernel cimport Kernel
 from minidl._ext.simd cimport real
 
 cdef str KIND = "d" if sizeof(real) == 8 else "f"
@@ -64,11 +63,10 @@ cdef class Local(LocalKernel):
         self.x = <real*>self.write(x, KIND)
 
     cdef void run(self) noexcept nogil:
-        cdef Py_ssize_t p, area = self.rows * self.cols
-        for p in prange(area, num_threads=threads(self.work())):
-            self.position(p // self.cols, p % self.cols)
+        self.share(self.rows * self.cols, self.work())
 
-    cdef void position(self, Py_ssize_t i, Py_ssize_t j) noexcept nogil:
+    cdef void part(self, Py_ssize_t p, int slot) noexcept nogil:
+        cdef Py_ssize_t i = p // self.cols, j = p % self.cols
         cdef Py_ssize_t size = self.h * self.wide * self.c, f = self.f, r, s, k, n, q
         cdef Py_ssize_t area = self.rows * self.cols * f, at
         cdef real* x = self.x + (i * self.cols + j) * f
@@ -108,11 +106,9 @@ cdef class LocalDelta(LocalKernel):
         self.delta = <real*>self.write(delta, KIND)
 
     cdef void run(self) noexcept nogil:
-        cdef Py_ssize_t n
-        for n in prange(self.n, num_threads=threads(self.work())):
-            self.image(n)
+        self.share(self.n, self.work())
 
-    cdef void image(self, Py_ssize_t n) noexcept nogil:
+    cdef void part(self, Py_ssize_t n, int slot) noexcept nogil:
         cdef Py_ssize_t size = self.h * self.wide * self.c, f = self.f
         cdef Py_ssize_t i, j, r, s, k, q, at
         cdef real* delta = self.delta + n * size
@@ -152,12 +148,12 @@ cdef class LocalWeights(LocalKernel):
         self.g_b = <real*>self.write(g_b, KIND, self.th * self.tw * self.f)
 
     cdef void run(self) noexcept nogil:
-        cdef Py_ssize_t item, taps = self.kh * self.kw
-        for item in prange(
-            self.th * self.tw * taps, num_threads=threads(self.work())
-        ):
-            self.tap(item // taps // self.tw, item // taps % self.tw,
-                     item % taps // self.kw, item % self.kw)
+        self.share(self.th * self.tw * self.kh * self.kw, self.work())
+
+    cdef void part(self, Py_ssize_t item, int slot) noexcept nogil:
+        cdef Py_ssize_t taps = self.kh * self.kw
+        self.tap(item // taps // self.tw, item // taps % self.tw,
+                 item % taps // self.kw, item % self.kw)
 
     cdef void tap(
         self, Py_ssize_t ti, Py_ssize_t tj, Py_ssize_t r, Py_ssize_t s

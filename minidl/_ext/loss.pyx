@@ -1,8 +1,6 @@
 """Losses that compare number with number: squared error, binary cross-entropy."""
 
-from cython.parallel cimport prange
-
-from minidl._ext.kernel cimport Kernel, parts, threads
+from minidl._ext.kernel cimport Kernel, parts
 from minidl._ext.math cimport exp, log1p, sigmoid
 from minidl._ext.simd cimport (
     LANES, first, less, load, load_part, magnitude, pick, real, splat, store_part,
@@ -20,30 +18,32 @@ cdef class _Mean(Kernel):
     cdef const real* z
     cdef const real* target
     cdef real* x
-    cdef Py_ssize_t size
+    cdef Py_ssize_t size, spans, parts
     cdef double sums[16]  # `parts` gives no more
 
     def __init__(self, z, target, x):
         self.size = z.size
+        self.spans = (self.size + SPAN - 1) // SPAN
+        self.parts = parts(self.spans, self.size)
         self.z = <const real*>self.read(z, KIND)
         self.target = <const real*>self.read(target, KIND, self.size)
         self.x = <real*>self.write(x, KIND, 1)
 
     cdef void run(self) noexcept nogil:
-        cdef Py_ssize_t p, spans = (self.size + SPAN - 1) // SPAN
-        cdef Py_ssize_t count = parts(spans, self.size)
+        cdef Py_ssize_t p
         cdef double sum = 0
-        for p in prange(count, num_threads=threads(self.size)):
-            self.part(p, spans * p // count, spans * (p + 1) // count)
-        for p in range(count):
+        self.share(self.parts, self.size)
+        for p in range(self.parts):
             sum += self.sums[p]
         self.x[0] = <real>(sum / self.size)
 
-    cdef void part(self, Py_ssize_t p, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    cdef void part(self, Py_ssize_t p, int slot) noexcept nogil:
         cdef Py_ssize_t s
-        self.sums[p] = 0
-        for s in range(begin, end):
-            self.sums[p] += self.span(s * SPAN, min(s * SPAN + SPAN, self.size))
+        cdef double sum = 0
+        for s in range(self.spans * p // self.parts,
+                       self.spans * (p + 1) // self.parts):
+            sum += self.span(s * SPAN, min(s * SPAN + SPAN, self.size))
+        self.sums[p] = sum
 
     cdef real span(self, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
         cdef Py_ssize_t i = begin, n
@@ -78,12 +78,10 @@ cdef class _MeanAdjoint(Kernel):
         self.delta = <real*>self.write(delta, KIND, self.size)
 
     cdef void run(self) noexcept nogil:
-        cdef Py_ssize_t s
-        for s in prange(0, self.size, SPAN, num_threads=threads(self.size)):
-            self.span(s, min(s + SPAN, self.size))
+        self.share((self.size + SPAN - 1) // SPAN, self.size)
 
-    cdef void span(self, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-        cdef Py_ssize_t i = begin, n
+    cdef void part(self, Py_ssize_t item, int slot) noexcept nogil:
+        cdef Py_ssize_t i = item * SPAN, end = min(i + SPAN, self.size), n
         cdef vec share = splat(self.epsilon[0] / self.size), slope
         while i < end:
             n = end - i

@@ -4,10 +4,9 @@ A row of channels is worked on in a buffer of [c + size - 1 | c] numbers, one bu
 part of the rows: the first piece holds what the window sums, zeros at both ends.
 """
 
-from cython.parallel cimport prange
 from libc.math cimport pow as pow_double, sqrt as sqrt_double
 
-from minidl._ext.kernel cimport Kernel, parts, threads
+from minidl._ext.kernel cimport Kernel, parts
 from minidl._ext.simd cimport real
 
 cdef extern from "math.h" nogil:
@@ -21,7 +20,9 @@ cdef inline real root(real v) noexcept nogil:
     return sqrtf(v) if sizeof(real) == 4 else sqrt_double(v)
 
 
-cdef inline void scale(const real* base, real* x, Py_ssize_t c, real beta) noexcept nogil:
+cdef inline void scale(
+    const real* base, real* x, Py_ssize_t c, real beta,
+) noexcept nogil:
     """x *= base^-beta, by square roots for the usual beta"""
     cdef Py_ssize_t k
     cdef real r
@@ -37,8 +38,9 @@ cdef inline void scale(const real* base, real* x, Py_ssize_t c, real beta) noexc
             x[k] *= pow_double(base[k], -beta)
 
 
-cdef inline void slide(const real* q, real* total, Py_ssize_t c, Py_ssize_t size) \
-        noexcept nogil:
+cdef inline void slide(
+    const real* q, real* total, Py_ssize_t c, Py_ssize_t size,
+) noexcept nogil:
     """total[k] = q[k] + ... + q[k + size - 1]"""
     cdef Py_ssize_t k, d
     if size == 5:  # the usual one, in one pass
@@ -60,7 +62,7 @@ cdef class Normalising(Kernel):
     cdef Py_ssize_t rows, c, size, before, parts, width
     cdef real alpha, beta, k
 
-    cdef int share(self, z, scratch, settings, bint adjoint) except -1:
+    cdef int measure(self, z, scratch, settings, bint adjoint) except -1:
         self.size, self.alpha, self.beta, self.k = settings
         *_, self.c = z.shape
         self.rows = z.size // self.c
@@ -74,20 +76,20 @@ cdef class Normalising(Kernel):
         return 0
 
     cdef void run(self) noexcept nogil:
-        cdef Py_ssize_t part
-        for part in prange(self.parts, num_threads=threads(self.rows * self.c)):
-            self.part(part)
+        self.share(self.parts, self.rows * self.c)
 
-    cdef void part(self, Py_ssize_t part) noexcept nogil:
+    cdef void part(self, Py_ssize_t item, int slot) noexcept nogil:
         cdef Py_ssize_t row, k
-        cdef real* q = self.scratch + part * self.width
+        cdef real* q = self.scratch + item * self.width
         for k in range(self.width):
             q[k] = 0
-        for row in range(part * self.rows // self.parts,
-                         (part + 1) * self.rows // self.parts):
+        for row in range(item * self.rows // self.parts,
+                         (item + 1) * self.rows // self.parts):
             self.row(row * self.c, q + self.before, q, q + self.c + self.size - 1)
 
-    cdef void row(self, Py_ssize_t at, real* q, real* window, real* total) noexcept nogil:
+    cdef void row(
+        self, Py_ssize_t at, real* q, real* window, real* total,
+    ) noexcept nogil:
         pass
 
 
@@ -98,11 +100,13 @@ cdef class Lrn(Normalising):
     cdef real* base
 
     def __init__(self, z, x, base, scratch, settings):
-        self.share(z, scratch, settings, False)
+        self.measure(z, scratch, settings, False)
         self.x = <real*>self.write(x, KIND, z.size)
         self.base = <real*>self.write(base, KIND, z.size)
 
-    cdef void row(self, Py_ssize_t at, real* q, real* window, real* total) noexcept nogil:
+    cdef void row(
+        self, Py_ssize_t at, real* q, real* window, real* total,
+    ) noexcept nogil:
         cdef Py_ssize_t k, c = self.c
         cdef real alpha = self.alpha, one = self.k
         cdef const real* z = self.z + at
@@ -125,12 +129,14 @@ cdef class LrnAdjoint(Normalising):
     cdef real* delta
 
     def __init__(self, epsilon, z, base, delta, scratch, settings):
-        self.share(z, scratch, settings, True)
+        self.measure(z, scratch, settings, True)
         self.epsilon = <const real*>self.read(epsilon, KIND, z.size)
         self.base = <const real*>self.read(base, KIND, z.size)
         self.delta = <real*>self.write(delta, KIND, z.size)
 
-    cdef void row(self, Py_ssize_t at, real* q, real* window, real* total) noexcept nogil:
+    cdef void row(
+        self, Py_ssize_t at, real* q, real* window, real* total,
+    ) noexcept nogil:
         cdef Py_ssize_t k, c = self.c
         cdef real factor = 2 * self.alpha * self.beta
         cdef const real* epsilon = self.epsilon + at

@@ -1,8 +1,6 @@
 """The largest of neighbouring channels, and its adjoint: groups in one flat array."""
 
-from cython.parallel cimport prange
-
-from minidl._ext.kernel cimport Kernel, threads
+from minidl._ext.kernel cimport Kernel
 from minidl._ext.simd cimport real
 
 cdef str KIND = "d" if sizeof(real) == 8 else "f"
@@ -11,7 +9,7 @@ cdef enum:
 
 
 cdef class Maxout(Kernel):
-    """x = the largest of each group, at = which one"""
+    """x = the largest of each group, at = which one, if there is an array for it"""
 
     cdef const real* z
     cdef real* x
@@ -25,13 +23,11 @@ cdef class Maxout(Kernel):
         self.seat = <unsigned char*>self.write(at, "B", x.size)
 
     cdef void run(self) noexcept nogil:
-        cdef Py_ssize_t i
-        for i in prange(0, self.size, CHUNK,
-                        num_threads=threads(self.size * self.pieces)):
-            self.chunk(i, min(CHUNK, self.size - i))
+        self.share((self.size + CHUNK - 1) // CHUNK, self.size * self.pieces)
 
-    cdef void chunk(self, Py_ssize_t i, Py_ssize_t n) noexcept nogil:
-        cdef unsigned char* seat = self.seat + i
+    cdef void part(self, Py_ssize_t item, int slot) noexcept nogil:
+        cdef Py_ssize_t i = item * CHUNK, n = min(CHUNK, self.size - i)
+        cdef unsigned char* seat = NULL if self.seat == NULL else self.seat + i
         cdef const real* z = self.z + i * self.pieces
         if self.pieces == 2:
             largest(z, self.x + i, seat, n, 2)
@@ -59,7 +55,8 @@ cdef inline void largest(
             best = v if won else best
             at = <int>p if won else at
         x[i] = best
-        seat[i] = <unsigned char>at
+        if seat != NULL:
+            seat[i] = <unsigned char>at
 
 
 cdef class MaxoutAdjoint(Kernel):
@@ -77,12 +74,10 @@ cdef class MaxoutAdjoint(Kernel):
         self.delta = <real*>self.write(delta, KIND, self.size * pieces)
 
     cdef void run(self) noexcept nogil:
-        cdef Py_ssize_t i
-        for i in prange(0, self.size, CHUNK,
-                        num_threads=threads(self.size * self.pieces)):
-            self.chunk(i, min(CHUNK, self.size - i))
+        self.share((self.size + CHUNK - 1) // CHUNK, self.size * self.pieces)
 
-    cdef void chunk(self, Py_ssize_t i, Py_ssize_t n) noexcept nogil:
+    cdef void part(self, Py_ssize_t item, int slot) noexcept nogil:
+        cdef Py_ssize_t i = item * CHUNK, n = min(CHUNK, self.size - i)
         cdef const unsigned char* seat = self.seat + i
         cdef real* delta = self.delta + i * self.pieces
         if self.pieces == 2:

@@ -5,11 +5,10 @@ of a fixed number of parts, and parts in their order. So nothing depends on the 
 of threads, and the mean may be large against the deviation.
 """
 
-from cython.parallel cimport prange
 from libc.math cimport sqrt
 from libc.string cimport memset
 
-from minidl._ext.kernel cimport Kernel, parts, threads
+from minidl._ext.kernel cimport Kernel, parts
 from minidl._ext.rows cimport affine, deviations, products
 from minidl._ext.simd cimport real
 
@@ -30,6 +29,7 @@ cdef class _Rows(Kernel):
     cdef const real* s
     cdef real* x
     cdef Py_ssize_t rows, c, parts, chunk, chunks
+    cdef bint spreading
     cdef double* sums  # per part: two rows
     cdef real* block  # per part: two rows
     cdef real* row  # three rows
@@ -49,27 +49,28 @@ cdef class _Rows(Kernel):
             self.row = self.block + 2 * self.parts * self.c
         return 0
 
-    cdef int team(self) noexcept nogil:
-        return threads(self.rows * self.c)
-
     cdef void add(self) noexcept nogil:
         """Both rows of `sums` for each part."""
-        cdef Py_ssize_t i
-        for i in prange(self.parts, num_threads=self.team()):
-            self.part(i, self.rows * i // self.parts, self.rows * (i + 1) // self.parts)
-
-    cdef void part(
-        self, Py_ssize_t index, Py_ssize_t start, Py_ssize_t stop
-    ) noexcept nogil:
-        pass
+        self.spreading = False
+        self.share(self.parts, self.rows * self.c)
 
     cdef void spread(self) noexcept nogil:
         """Write x."""
-        cdef Py_ssize_t i
-        for i in prange(self.chunks, num_threads=self.team()):
+        self.spreading = True
+        self.share(self.chunks, self.rows * self.c)
+
+    cdef void part(self, Py_ssize_t i, int slot) noexcept nogil:
+        if self.spreading:
             affine(
                 self.z, self.m, self.a, self.b, self.e, self.s, self.x,
                 i * self.chunk, min(self.rows, (i + 1) * self.chunk), self.c)
+        else:
+            self.sum(i, self.rows * i // self.parts, self.rows * (i + 1) // self.parts)
+
+    cdef void sum(
+        self, Py_ssize_t index, Py_ssize_t start, Py_ssize_t stop
+    ) noexcept nogil:
+        pass
 
 
 cdef class BatchNorm(_Rows):
@@ -98,7 +99,7 @@ cdef class BatchNorm(_Rows):
         self.momentum, self.tiny = momentum, tiny
         self.over = max(1, self.rows - 1 if unbiased else self.rows)
 
-    cdef void part(
+    cdef void sum(
         self, Py_ssize_t index, Py_ssize_t start, Py_ssize_t stop
     ) noexcept nogil:
         """The mean and the squared deviations of one part."""
@@ -172,7 +173,7 @@ cdef class BatchNormAdjoint(_Rows):
         self.g_beta = <real*>self.write(g_beta, KIND, self.c)
         self.a, self.b, self.s = self.row, self.row + self.c, self.row + 2 * self.c
 
-    cdef void part(
+    cdef void sum(
         self, Py_ssize_t index, Py_ssize_t start, Py_ssize_t stop
     ) noexcept nogil:
         """The sums of epsilon and epsilon (z - m) over one part."""

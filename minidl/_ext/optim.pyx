@@ -1,8 +1,6 @@
 """Steps down the gradient, over flat arrays."""
 
-from cython.parallel cimport prange
-
-from minidl._ext.kernel cimport Kernel, threads
+from minidl._ext.kernel cimport Kernel
 from minidl._ext.simd cimport LANES, load, real, splat, store, vec
 
 cdef str KIND = "d" if sizeof(real) == 8 else "f"
@@ -41,7 +39,12 @@ cdef class SgdStep(Kernel):
         self.momentum, self.nesterov = momentum, nesterov
         self.start, self.stop = start, stop
 
-    cdef void some(self, Py_ssize_t i, Py_ssize_t stop) noexcept nogil:
+    cdef void run(self) noexcept nogil:
+        cdef Py_ssize_t size = self.stop - self.start
+        self.share((size + CHUNK - 1) // CHUNK, size)
+
+    cdef void part(self, Py_ssize_t item, int slot) noexcept nogil:
+        cdef Py_ssize_t i = self.start + item * CHUNK, stop = min(self.stop, i + CHUNK)
         cdef real lr = self.lr[0], decay = self.decay[0], momentum = self.momentum
         cdef vec rate = splat(lr), share = splat(decay), keep = splat(momentum), p, q, u
         cdef real* w = self.w
@@ -66,10 +69,3 @@ cdef class SgdStep(Kernel):
                 a = momentum * b + a if ahead else b
             w[i] -= lr * a
             i += 1
-
-    cdef void run(self) noexcept nogil:
-        cdef Py_ssize_t i, size = self.stop - self.start
-        cdef Py_ssize_t count = (size + CHUNK - 1) // CHUNK
-        for i in prange(count, num_threads=threads(size)):
-            self.some(
-                self.start + i * CHUNK, min(self.stop, self.start + (i + 1) * CHUNK))

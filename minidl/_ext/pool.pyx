@@ -5,19 +5,23 @@ an adjoint gathers, for a pixel of z, the windows that cover it: so every output
 written once, by one thread, in a fixed order.
 """
 
-from cython.parallel cimport prange
 from libc.math cimport INFINITY
 
-from minidl._ext.kernel cimport Kernel, threads
+from minidl._ext.kernel cimport Kernel
 from minidl._ext.simd cimport LANES, pick, real, splat, vec, vmask
 from minidl._ext.window cimport (
-    Frame, Run, beats, covering, cuts, follow, give, holds, lanes, meets, pack, take, taps,
-    vectors,
+    Frame, Run, beats, covering, cuts, follow, give, holds, lanes, meets, pack, take,
+    taps, vectors,
 )
 
 cdef str KIND = "d" if sizeof(real) == 8 else "f"
 cdef enum:
     WORD = 8 * sizeof(real)
+
+
+cdef inline Py_ssize_t words(Py_ssize_t count, Py_ssize_t bits) noexcept nogil:
+    """How many words hold `count` numbers of `bits` bits"""
+    return (count * bits + WORD - 1) // WORD
 
 
 cdef class Pooling(Kernel):
@@ -26,7 +30,7 @@ cdef class Pooling(Kernel):
     cdef Frame f
     cdef Py_ssize_t rows, cuts, work, inputs, outputs
 
-    cdef int share(self, frame, bint adjoint) except -1:
+    cdef int measure(self, frame, bint adjoint) except -1:
         self.f = frame
         self.rows = self.f.n * (self.f.h.size if adjoint else self.f.h.count)
         self.cuts = cuts(self.rows, self.f.c)
@@ -35,15 +39,11 @@ cdef class Pooling(Kernel):
         self.work = self.inputs + self.outputs
         return 0
 
-    cdef Py_ssize_t words(self, Py_ssize_t bits):
-        """How many words hold `bits` bits for every number of x"""
-        cdef Py_ssize_t row = (self.f.w.count * bits + WORD - 1) // WORD
-        return self.f.n * self.f.h.count * row * self.f.c
-
     cdef void run(self) noexcept nogil:
-        cdef Py_ssize_t unit
-        for unit in prange(self.rows * self.cuts, num_threads=threads(self.work)):
-            self.row(unit // self.cuts, vectors(unit % self.cuts, self.cuts, self.f.c))
+        self.share(self.rows * self.cuts, self.work)
+
+    cdef void part(self, Py_ssize_t item, int slot) noexcept nogil:
+        self.row(item // self.cuts, vectors(item % self.cuts, self.cuts, self.f.c))
 
     cdef void row(self, Py_ssize_t row, Run k) noexcept nogil:
         pass
@@ -52,8 +52,8 @@ cdef class Pooling(Kernel):
 cdef class MaxPool(Pooling):
     """x = the largest of the window; seats = its taps, if there is an array for them.
 
-    A seat takes `bits` bits of a word as large as a number, so that a word holds those of
-    several windows side by side: seats[n, h, w // (WORD / bits), c]. Of equal values the
+    A seat takes `bits` bits of a word as large as a number, so that a word holds those
+    of windows side by side: seats[n, h, w // (WORD / bits), c]. Of equal values the
     last visited stays, so the first is found by going backwards.
     """
 
@@ -64,15 +64,16 @@ cdef class MaxPool(Pooling):
     cdef bint first
 
     def __init__(self, z, x, seats, bits, first, frame):
-        self.share(frame, False)
+        self.measure(frame, False)
+        size = self.f.n * self.f.h.count * words(self.f.w.count, bits) * self.f.c
         self.z = <const real*>self.read(z, KIND, self.inputs)
         self.x = <real*>self.write(x, KIND, self.outputs)
-        self.seats = <real*>self.write(seats, KIND, self.words(bits))
+        self.seats = <real*>self.write(seats, KIND, size)
         self.bits = bits
         self.first = first
 
     cdef void row(self, Py_ssize_t row, Run k) noexcept nogil:
-        cdef Py_ssize_t wide = (self.f.w.count * self.bits + WORD - 1) // WORD * self.f.c
+        cdef Py_ssize_t wide = words(self.f.w.count, self.bits) * self.f.c
         if self.seats == NULL:
             largest(self.z, self.x, NULL, 0, self.first, self.f, row, k)
         else:
@@ -126,9 +127,10 @@ cdef class MaxPoolAdjoint(Pooling):
     cdef int bits
 
     def __init__(self, epsilon, seats, bits, delta, frame):
-        self.share(frame, True)
+        self.measure(frame, True)
+        size = self.f.n * self.f.h.count * words(self.f.w.count, bits) * self.f.c
         self.epsilon = <const real*>self.read(epsilon, KIND, self.outputs)
-        self.seats = <const real*>self.read(seats, KIND, self.words(bits))
+        self.seats = <const real*>self.read(seats, KIND, size)
         self.delta = <real*>self.write(delta, KIND, self.inputs)
         self.bits = bits
 
@@ -136,7 +138,7 @@ cdef class MaxPoolAdjoint(Pooling):
         cdef Frame f = self.f
         cdef Py_ssize_t p = row % f.h.size, q, c, n, i, j, a, b
         cdef Py_ssize_t above = row // f.h.size * f.h.count, bits = self.bits
-        cdef Py_ssize_t wide = (f.w.count * bits + WORD - 1) // WORD * f.c
+        cdef Py_ssize_t wide = words(f.w.count, bits) * f.c
         cdef Run y = covering(&f.h, p), x = covering(&f.w, 0)
         cdef vec total, word
         cdef vmask here
@@ -170,7 +172,7 @@ cdef class MaxPoolAllAdjoint(Pooling):
     cdef real* delta
 
     def __init__(self, epsilon, z, x, delta, frame):
-        self.share(frame, True)
+        self.measure(frame, True)
         self.epsilon = <const real*>self.read(epsilon, KIND, self.outputs)
         self.z = <const real*>self.read(z, KIND, self.inputs)
         self.x = <const real*>self.read(x, KIND, self.outputs)
@@ -206,7 +208,7 @@ cdef class MaxPoolShare(Pooling):
     cdef real* even
 
     def __init__(self, epsilon, z, x, even, frame):
-        self.share(frame, False)
+        self.measure(frame, False)
         self.epsilon = <const real*>self.read(epsilon, KIND, self.outputs)
         self.z = <const real*>self.read(z, KIND, self.inputs)
         self.x = <const real*>self.read(x, KIND, self.outputs)

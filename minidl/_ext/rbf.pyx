@@ -1,8 +1,6 @@
 """Distances to codes: the output layer of LeNet-5."""
 
-from cython.parallel cimport prange
-
-from minidl._ext.kernel cimport Kernel, threads
+from minidl._ext.kernel cimport Kernel
 from minidl._ext.simd cimport (
     LANES, load_part, real, splat, store_part, total, vec,
 )
@@ -35,11 +33,9 @@ cdef class Distances(_Codes):
         _Codes.__init__(self, z, w, x, x)
 
     cdef void run(self) noexcept nogil:
-        cdef Py_ssize_t n
-        for n in prange(self.n, num_threads=threads(self.n * self.c * self.f)):
-            self.example(n)
+        self.share(self.n, self.n * self.c * self.f)
 
-    cdef void example(self, Py_ssize_t n) noexcept nogil:
+    cdef void part(self, Py_ssize_t n, int slot) noexcept nogil:
         cdef Py_ssize_t i, f = 0
         cdef const real* z = self.z + n * self.c
         cdef vec apart, sum
@@ -56,11 +52,9 @@ cdef class DistancesDelta(_Codes):
     """delta_i = sum_f 2 (z_i - w_if) epsilon_f"""
 
     cdef void run(self) noexcept nogil:
-        cdef Py_ssize_t n
-        for n in prange(self.n, num_threads=threads(self.n * self.c * self.f)):
-            self.example(n)
+        self.share(self.n, self.n * self.c * self.f)
 
-    cdef void example(self, Py_ssize_t n) noexcept nogil:
+    cdef void part(self, Py_ssize_t n, int slot) noexcept nogil:
         cdef Py_ssize_t i, f
         cdef const real* epsilon = self.epsilon + n * self.f
         cdef const real* w
@@ -79,11 +73,9 @@ cdef class DistancesGradient(_Codes):
     """g_if = sum_n 2 (w_if - z_i) epsilon_f"""
 
     cdef void run(self) noexcept nogil:
-        cdef Py_ssize_t i
-        for i in prange(self.c, num_threads=threads(self.n * self.c * self.f)):
-            self.number(i)
+        self.share(self.c, self.n * self.c * self.f)
 
-    cdef void number(self, Py_ssize_t i) noexcept nogil:
+    cdef void part(self, Py_ssize_t i, int slot) noexcept nogil:
         cdef Py_ssize_t n, f = 0
         cdef vec w, apart, sum
         while f < self.f:

@@ -4,15 +4,15 @@ Pixel i of x stands at (i + 1/2) / factor - 1/2 of z, or at the edge where that 
 outside. A pixel p of z has the weight max(0, 1 - |distance|) in it, in each axis.
 """
 
-from cython.parallel cimport prange
-
-from minidl._ext.kernel cimport Kernel, threads
+from minidl._ext.kernel cimport Kernel
 from minidl._ext.simd cimport real
 
 cdef str KIND = "d" if sizeof(real) == 8 else "f"
 
 
-cdef inline double place(Py_ssize_t i, Py_ssize_t factor, Py_ssize_t size) noexcept nogil:
+cdef inline double place(
+    Py_ssize_t i, Py_ssize_t factor, Py_ssize_t size,
+) noexcept nogil:
     """Where pixel i of x stands on z"""
     cdef double at = (i + 0.5) / factor - 0.5
     return min(max(at, 0.0), size - 1.0)
@@ -37,11 +37,10 @@ cdef class Bilinear(Kernel):
         self.x = <real*>self.write(x, KIND, z.size * fh * fw)
 
     cdef void run(self) noexcept nogil:
-        cdef Py_ssize_t row, rows = self.n * self.h * self.fh
-        for row in prange(rows, num_threads=threads(rows * self.w * self.fw * self.c)):
-            self.row(row)
+        cdef Py_ssize_t rows = self.n * self.h * self.fh
+        self.share(rows, rows * self.w * self.fw * self.c)
 
-    cdef void row(self, Py_ssize_t row) noexcept nogil:
+    cdef void part(self, Py_ssize_t row, int slot) noexcept nogil:
         cdef Py_ssize_t p, q, j, k, c = self.c
         cdef double y = place(row % (self.h * self.fh), self.fh, self.h), at
         cdef real t, u
@@ -80,12 +79,10 @@ cdef class BilinearAdjoint(Kernel):
         self.delta = <real*>self.write(delta, KIND, self.n * h * w * self.c)
 
     cdef void run(self) noexcept nogil:
-        cdef Py_ssize_t row, rows = self.n * self.h
-        cdef Py_ssize_t work = rows * self.fh * self.w * self.fw * self.c
-        for row in prange(rows, num_threads=threads(work)):
-            self.row(row)
+        cdef Py_ssize_t rows = self.n * self.h
+        self.share(rows, rows * self.fh * self.w * self.fw * self.c)
 
-    cdef void row(self, Py_ssize_t row) noexcept nogil:
+    cdef void part(self, Py_ssize_t row, int slot) noexcept nogil:
         cdef Py_ssize_t p = row % self.h, q, i, j, k, c = self.c
         cdef Py_ssize_t oh = self.h * self.fh, ow = self.w * self.fw
         cdef real t, u

@@ -3,10 +3,9 @@
 A label out of range reads and writes nothing beyond its row: its loss is NaN.
 """
 
-from cython.parallel cimport prange
 from libc.math cimport NAN, log
 
-from minidl._ext.kernel cimport Kernel, parts, threads
+from minidl._ext.kernel cimport Kernel, parts
 from minidl._ext.math cimport exp
 from minidl._ext.simd cimport (
     LANES, before, first, largest, less, load_part, pick, real, splat, store_part,
@@ -53,12 +52,7 @@ cdef class _Rows(Kernel):
         return 0
 
     cdef void run(self) noexcept nogil:
-        cdef Py_ssize_t row
-        for row in prange(self.rows, num_threads=threads(self.rows * self.c)):
-            self.row(row)
-
-    cdef void row(self, Py_ssize_t row) noexcept nogil:
-        pass
+        self.share(self.rows, self.rows * self.c)
 
 
 cdef class Softmax(_Rows):
@@ -72,7 +66,7 @@ cdef class Softmax(_Rows):
         self.z = <const real*>self.read(z, KIND, x.size)
         self.x = <real*>self.write(x, KIND)
 
-    cdef void row(self, Py_ssize_t row) noexcept nogil:
+    cdef void part(self, Py_ssize_t row, int slot) noexcept nogil:
         cdef Py_ssize_t i, c = self.c
         cdef const real* z = self.z + row * c
         cdef real* x = self.x + row * c
@@ -94,7 +88,7 @@ cdef class SoftmaxAdjoint(_Rows):
         self.x = <const real*>self.read(x, KIND)
         self.delta = <real*>self.write(delta, KIND, x.size)
 
-    cdef void row(self, Py_ssize_t row) noexcept nogil:
+    cdef void part(self, Py_ssize_t row, int slot) noexcept nogil:
         cdef Py_ssize_t i = 0, c = self.c
         cdef const real* epsilon = self.epsilon + row * c
         cdef const real* x = self.x + row * c
@@ -116,31 +110,32 @@ cdef class _Labelled(Kernel):
     cdef const real* z
     cdef const long long* labels
     cdef real* x
-    cdef Py_ssize_t rows, c
+    cdef Py_ssize_t rows, c, parts
     cdef double sums[16]  # `parts` gives no more
 
     cdef int bind(self, z, labels, x) except -1:
         self.c = z.shape[z.ndim - 1]
         self.rows = labels.size
+        self.parts = parts(self.rows, self.rows * self.c)
         self.z = <const real*>self.read(z, KIND, self.rows * self.c)
         self.labels = <const long long*>self.read(labels, "q")
         self.x = <real*>self.write(x, KIND, 1)
         return 0
 
     cdef void run(self) noexcept nogil:
-        cdef Py_ssize_t p, work = self.rows * self.c, count = parts(self.rows, work)
+        cdef Py_ssize_t p
         cdef double sum = 0
-        for p in prange(count, num_threads=threads(work)):
-            self.part(p, self.rows * p // count, self.rows * (p + 1) // count)
-        for p in range(count):
+        self.share(self.parts, self.rows * self.c)
+        for p in range(self.parts):
             sum += self.sums[p]
         self.x[0] = <real>(sum / self.rows)
 
-    cdef void part(self, Py_ssize_t p, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    cdef void part(self, Py_ssize_t p, int slot) noexcept nogil:
         cdef Py_ssize_t row
         cdef double sum = 0
         cdef long long label
-        for row in range(begin, end):
+        for row in range(self.rows * p // self.parts,
+                         self.rows * (p + 1) // self.parts):
             label = self.labels[row]
             if 0 <= label < self.c:
                 sum += self.loss(row, self.z + row * self.c, label)
@@ -170,7 +165,7 @@ cdef class _LabelledAdjoint(_Rows):
         self.delta = <real*>self.write(delta, KIND, z.size)
         return 0
 
-    cdef void row(self, Py_ssize_t row) noexcept nogil:
+    cdef void part(self, Py_ssize_t row, int slot) noexcept nogil:
         cdef Py_ssize_t i, label = self.labels[row], c = self.c
         cdef real* delta = self.delta + row * c
         if 0 <= label < c:

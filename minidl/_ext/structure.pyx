@@ -4,10 +4,9 @@
 from cpython.buffer cimport (
     PyBUF_FORMAT, PyBUF_STRIDES, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer,
 )
-from cython.parallel cimport prange
 from libc.string cimport memcpy
 
-from minidl._ext.kernel cimport Kernel, threads
+from minidl._ext.kernel cimport Kernel
 from minidl._ext.simd cimport real
 
 cdef str KIND = "d" if sizeof(real) == 8 else "f"
@@ -86,10 +85,14 @@ cdef class Move(Kernel):
             found.append((n, step, to))
         return found
 
-    cdef void tile(self, Py_ssize_t index) noexcept nogil:
+    cdef void run(self) noexcept nogil:
+        cdef Py_ssize_t count = self.outer * self.down * self.across
+        self.share(count, count * self.tile_a * self.tile_b)
+
+    cdef void part(self, Py_ssize_t item, int slot) noexcept nogil:
         cdef int a = self.axes, b = self.axes + 1, axis
-        cdef Py_ssize_t j0 = index % self.across * self.tile_b
-        cdef Py_ssize_t rest = index // self.across
+        cdef Py_ssize_t j0 = item % self.across * self.tile_b
+        cdef Py_ssize_t rest = item // self.across
         cdef Py_ssize_t i0 = rest % self.down * self.tile_a
         cdef Py_ssize_t rows = min(self.tile_a, self.size[a] - i0)
         cdef Py_ssize_t columns = min(self.tile_b, self.size[b] - j0)
@@ -118,10 +121,3 @@ cdef class Move(Kernel):
             for i in range(rows):
                 for j in range(columns):
                     x[i * x_row + j * x_step] = z[i * z_row + j * z_step]
-
-    cdef void run(self) noexcept nogil:
-        cdef Py_ssize_t index
-        cdef Py_ssize_t count = self.outer * self.down * self.across
-        cdef Py_ssize_t work = count * self.tile_a * self.tile_b
-        for index in prange(count, num_threads=threads(work)):
-            self.tile(index)

@@ -69,3 +69,32 @@ cdef inline void adjoint_tile(
     for i in range(height):
         store(g + i * NR, c0[i])
         store(g + i * NR + LANES, c1[i])
+
+
+cdef inline void strided_tile(
+    const int height, Py_ssize_t pixels, const real* a, Py_ssize_t stride,
+    const real* e, real* g
+) noexcept nogil:
+    """adjoint_tile for rows that lie `stride` apart"""
+    cdef vec c0[MR]
+    cdef vec c1[MR]
+    cdef vec e0
+    cdef vec e1
+    cdef vec v
+    cdef Py_ssize_t m
+    cdef int i
+    for i in range(height):
+        c0[i] = splat(0)
+        c1[i] = splat(0)
+    for m in range(pixels):
+        e0 = load(e)
+        e1 = load(e + LANES)
+        e += NR
+        for i in range(height):
+            v = splat(a[i])
+            c0[i] = c0[i] + v * e0
+            c1[i] = c1[i] + v * e1
+        a += stride
+    for i in range(height):
+        store(g + i * NR, c0[i])
+        store(g + i * NR + LANES, c1[i])

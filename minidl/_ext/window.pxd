@@ -50,7 +50,7 @@ cdef inline Run covering(const Axis* a, Py_ssize_t p) noexcept nogil:
 
 
 cdef inline void follow(const Axis* a, Py_ssize_t p, Run* r) noexcept nogil:
-    """The same from those of an earlier p: a division took longer than a small window"""
+    """The same from those of an earlier p, without a division"""
     p = p + a.before
     while r.first * a.stride + a.dilation * (a.kernel - 1) < p:
         r.first += 1
@@ -59,8 +59,8 @@ cdef inline void follow(const Axis* a, Py_ssize_t p, Run* r) noexcept nogil:
 
 
 cdef inline Py_ssize_t cuts(Py_ssize_t rows, Py_ssize_t c) noexcept nogil:
-    """Into how many runs the channels are cut to have work to share: where rows are few,
-    into runs of at least two vectors"""
+    """Into how many runs the channels are cut so that there is work to share: where
+    rows are few, into runs of at least two vectors"""
     return 1 if rows >= 16 else max(1, min(16, c // (2 * LANES)))
 
 

@@ -3,15 +3,15 @@
 WindowSum and WindowSpread are each other's adjoint.
 """
 
-from cython.parallel cimport prange
-
-from minidl._ext.kernel cimport Kernel, parts, threads
+from minidl._ext.kernel cimport Kernel, parts
 from minidl._ext.simd cimport LANES, real, splat, vec
 from minidl._ext.window cimport (
     Axis, Frame, Run, covering, cuts, follow, give, take, taps, vectors,
 )
 
 cdef str KIND = "d" if sizeof(real) == 8 else "f"
+cdef enum:
+    ROWS = 64  # rows of maps that a thread takes at a time
 
 
 cdef class Summing(Kernel):
@@ -21,7 +21,7 @@ cdef class Summing(Kernel):
     cdef Py_ssize_t rows, cuts, work, inputs, outputs
     cdef const real* weights  # [kh, kw], or NULL where all are 1
 
-    cdef int share(self, frame, weights, bint adjoint) except -1:
+    cdef int measure(self, frame, weights, bint adjoint) except -1:
         self.f = frame
         self.rows = self.f.n * (self.f.h.size if adjoint else self.f.h.count)
         self.cuts = cuts(self.rows, self.f.c)
@@ -33,9 +33,10 @@ cdef class Summing(Kernel):
         return 0
 
     cdef void run(self) noexcept nogil:
-        cdef Py_ssize_t unit
-        for unit in prange(self.rows * self.cuts, num_threads=threads(self.work)):
-            self.row(unit // self.cuts, vectors(unit % self.cuts, self.cuts, self.f.c))
+        self.share(self.rows * self.cuts, self.work)
+
+    cdef void part(self, Py_ssize_t item, int slot) noexcept nogil:
+        self.row(item // self.cuts, vectors(item % self.cuts, self.cuts, self.f.c))
 
     cdef void row(self, Py_ssize_t row, Run k) noexcept nogil:
         pass
@@ -52,7 +53,7 @@ cdef class WindowSum(Summing):
     cdef real divisor
 
     def __init__(self, z, weights, x, divisor, frame):
-        self.share(frame, weights, False)
+        self.measure(frame, weights, False)
         self.z = <const real*>self.read(z, KIND, self.inputs)
         self.x = <real*>self.write(x, KIND, self.outputs)
         self.divisor = divisor
@@ -92,7 +93,7 @@ cdef class WindowSpread(Summing):
     cdef real divisor
 
     def __init__(self, epsilon, weights, delta, divisor, frame):
-        self.share(frame, weights, True)
+        self.measure(frame, weights, True)
         self.epsilon = <const real*>self.read(epsilon, KIND, self.outputs)
         self.delta = <real*>self.write(delta, KIND, self.inputs)
         self.divisor = divisor
@@ -140,7 +141,7 @@ cdef class WindowNorm(Summing):
     cdef bint pads
 
     def __init__(self, a, weights, x, pads, frame):
-        self.share(frame, weights, False)
+        self.measure(frame, weights, False)
         self.a = <const real*>self.read(a, KIND, self.outputs)
         self.x = <real*>self.write(x, KIND, self.outputs)
         self.pads = pads
@@ -186,20 +187,20 @@ cdef class PerMap(Kernel):
         self.x = <real*>self.write(x, KIND)
 
     cdef void run(self) noexcept nogil:
-        cdef Py_ssize_t row
-        for row in prange(self.rows, num_threads=threads(self.rows * self.c)):
-            self.row(row)
+        self.share((self.rows + ROWS - 1) // ROWS, self.rows * self.c)
 
-    cdef void row(self, Py_ssize_t row) noexcept nogil:
-        cdef Py_ssize_t k, n
-        cdef vec w, b = splat(0)
+    cdef void part(self, Py_ssize_t item, int slot) noexcept nogil:
+        cdef Py_ssize_t row, k, n
+        cdef vec w, b
         for k in range((self.c + LANES - 1) // LANES):
             k = k * LANES
             n = min(LANES, self.c - k)
-            w = splat(self.w[0]) if self.one else take(self.w + k, n)
+            w, b = splat(self.w[0]) if self.one else take(self.w + k, n), splat(0)
             if self.b != NULL:
                 b = splat(self.b[0]) if self.one else take(self.b + k, n)
-            give(self.x + row * self.c + k, w * take(self.a + row * self.c + k, n) + b, n)
+            for row in range(item * ROWS, min(self.rows, (item + 1) * ROWS)):
+                give(self.x + row * self.c + k,
+                     w * take(self.a + row * self.c + k, n) + b, n)
 
 
 cdef class PerMapAdjoint(Kernel):
@@ -226,20 +227,19 @@ cdef class PerMapAdjoint(Kernel):
         self.g_b = <real*>self.write(g_b, KIND, size)
 
     cdef void run(self) noexcept nogil:
-        cdef Py_ssize_t part
-        for part in prange(self.parts, num_threads=threads(self.rows * self.c)):
-            self.part(part)
+        self.share(self.parts, self.rows * self.c)
         if self.g_w != NULL:
             self.gather(self.partial, self.g_w)
         if self.g_b != NULL:
             self.gather(self.partial + self.c, self.g_b)
 
-    cdef void part(self, Py_ssize_t part) noexcept nogil:
+    cdef void part(self, Py_ssize_t item, int slot) noexcept nogil:
         cdef Py_ssize_t row, k, n, first, end
         cdef vec w, b, e
         cdef const real* epsilon = self.epsilon
         cdef const real* a = self.a
-        first, end = part * self.rows // self.parts, (part + 1) * self.rows // self.parts
+        first = item * self.rows // self.parts
+        end = (item + 1) * self.rows // self.parts
         for k in range((self.c + LANES - 1) // LANES):
             k = k * LANES
             n = min(LANES, self.c - k)
@@ -248,8 +248,8 @@ cdef class PerMapAdjoint(Kernel):
                 e = take(epsilon + row * self.c + k, n)
                 w = w + e * take(a + row * self.c + k, n)
                 b = b + e
-            give(self.partial + 2 * part * self.c + k, w, n)
-            give(self.partial + (2 * part + 1) * self.c + k, b, n)
+            give(self.partial + 2 * item * self.c + k, w, n)
+            give(self.partial + (2 * item + 1) * self.c + k, b, n)
 
     cdef void gather(self, const real* partial, real* g) noexcept nogil:
         cdef Py_ssize_t part, k

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import networkx as nx
 
-from ..graph import order, readers
+from ..network import order, readers
 from .label import label
 from .svg import SHADES
 

@@ -11,12 +11,13 @@ from ..graph import Node, show
 from ..spec import entries
 
 LONGEST = 44  # characters of a line; the rest is cut off
+UNSAID = ("shape", "init")  # settings: said anyway, and no part of the formula
 # family -> the rooms it is made of. The hues are Okabe and Ito's, which colour-blind
 # readers tell apart; `svg` and `dot` choose the shades.
 FAMILIES = {
     "data": ("graph",),
     "linear": ("connection", "conv", "conv_transpose", "dense", "local"),
-    "pool": ("average", "maxout", "pool", "resize"),
+    "pool": ("average", "maxout", "pool", "resize", "sumpool"),
     "act": ("activation", "softmax"),
     "norm": ("dropout", "lrn", "norm"),
     "shape": ("arithmetic", "im2col", "layout", "structure"),
@@ -38,7 +39,7 @@ def label(name: str, node: Node) -> Label:
     """The label of a node that the graph calls `name`."""
     op = node.op
     given = op.settings().items()
-    settings = ", ".join(setting(k, v) for k, v in given if k != "shape")
+    settings = ", ".join(setting(k, v) for k, v in given if k not in UNSAID)
     theta = f"  ·  {count(node)}" if node.spec.theta else ""
     lines = (f"{op.kind}  {settings}".rstrip(), show(node.shape) + theta)
     room = type(op).__module__.rpartition(".")[2]
@@ -53,6 +54,8 @@ def count(node: Node) -> str:
     if node.owner is not node:
         return f"shares {node.owner.label}"
     total = sum(entries(p.shape) for p in node.spec.theta.values() if not p.buffer)
+    if not total:
+        return "fixed"
     return f"{total:,} parameter{'s' * (total != 1)}"
 
 

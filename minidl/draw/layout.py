@@ -13,7 +13,7 @@ from typing import Any
 
 import networkx as nx
 
-from ..graph import order, readers
+from ..network import order, readers
 from .label import Label, label, width
 
 HEAD, TEXT, LINE = 14, 11, 16  # font sizes and line height, in pixels

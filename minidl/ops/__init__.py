@@ -2,14 +2,34 @@
 
 from ..graph import Op
 from . import (
-    activation, arithmetic, average, connection, conv, conv_transpose, dense, dropout,
-    im2col, layout, local, loss, lrn, maxout, norm, pool, rbf, resize, softmax, structure,
+    activation,
+    arithmetic,
+    average,
+    connection,
+    conv,
+    conv_transpose,
+    dense,
+    dropout,
+    im2col,
+    layout,
+    local,
+    loss,
+    lrn,
+    maxout,
+    norm,
+    pool,
+    rbf,
+    resize,
+    softmax,
+    structure,
+    sumpool,
 )
 from .row import Case, Row
 
 ROOMS = (
     activation, arithmetic, average, connection, conv, conv_transpose, dense, dropout,
     im2col, layout, local, loss, lrn, maxout, norm, pool, rbf, resize, softmax, structure,
+    sumpool,
 )
 TABLE: dict[str, Row] = {row.build.__name__: row for room in ROOMS for row in room.ROWS}
 OPS: tuple[type[Op], ...] = tuple(dict.fromkeys(row.op for row in TABLE.values()))

@@ -122,7 +122,7 @@ def connection_conv(
     """
     rows = tuple(tuple(row) for row in table)
     op = ConnectionConv(
-        len(rows), kernel, stride, pad, dilation, 1, bias, flip, init, rows
+        len(rows), kernel, stride, pad, dilation, 1, bias, flip, init, "rows", rows
     )
     return Node(op, (z,), name, share)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, ClassVar
 
-from ..graph import Node
-from ..spec import Array, Book, Pad, Shape, Spec, sides, size
+from ..graph import Node, Op
+from ..spec import Array, Book, Pad, Shape, ShapeError, Spec, sides, size
+from . import winograd
+from .grid import Geometry
 from .product import (
     Init,
     Window,
@@ -31,11 +33,17 @@ from .row import Case, Row
 class Conv(Window):
     """x = im2col(z) w + b;   delta = col2im(epsilon w^T), g_w = im2col(z)^T epsilon, g_b = sum epsilon"""  # noqa: E501
 
+    algorithm: str = "auto"
+
     absorbs: ClassVar[bool] = True
 
     def infer(self, *z: Shape) -> Spec:
         kernel, stride, dilation = self.axes(z[0])
         self.check(z[0][-1])
+        if self.algorithm not in ("auto", "rows"):
+            raise ShapeError(
+                f'algorithm: expected "auto" or "rows" (exact), got {self.algorithm!r}'
+            )
         pad = sides(self.pad, kernel, dilation)
         names = ("height", "width")[-len(kernel):]
         out = tuple(
@@ -52,8 +60,28 @@ class Conv(Window):
         kernel, *_ = self.axes(z[1:])
         return prod((*x, *kernel)) * (z[-1] // self.groups)
 
+    def exact(self) -> Op:
+        return replace(self, algorithm="rows")
+
+    def way(self, shape: Geometry, itemsize: int) -> str:
+        """The algorithm for this shape: "rows" or "winograd"."""
+        if self.algorithm != "auto":
+            return self.algorithm
+        return "winograd" if winograd.suits(shape, itemsize) else "rows"
+
+    def how(self, z: Shape, x: Shape, itemsize: int) -> str:
+        return self.way(geometry(self, z, x), itemsize)
+
     def book(self, z: Shape, x: Shape, threads: int, itemsize: int) -> Book:
         shape = geometry(self, z, x)
+        if self.way(shape, itemsize) == "winograd":
+            c, f = shape.c, shape.f
+            back = winograd.adjoint_scratch(shape, threads, itemsize)
+            return Book(
+                const={"points": Array((winograd.packed(c, f, itemsize),))},
+                scratch=winograd.scratch(c, f, threads, itemsize),
+                adjoint_scratch=max(back, sum_bytes(x, itemsize)),
+            )
         forward, back = shape.forward(), shape.transposed()
         delta = packed(back, itemsize) * itemsize + pointers(back, threads, itemsize)
         return Book(
@@ -69,14 +97,18 @@ class Conv(Window):
         one = (1,) * len(kernel)
         image = (1, *kernel, c * self.groups)  # packing looks at the filters alone
         shape = geometry(self, image, (1, *one, f), ((0, 0),) * len(kernel))
+        if hasattr(theta, "points"):
+            return winograd.pack(theta.w, theta.points, shape, False)
         return pack(shape.forward(), theta.w, theta.packed, False, f)
 
     def forward(
         self, z: Any, theta: Any, x: Any, tape: Any, scratch: Any, tail: Any = None
     ) -> Any:
         shape = geometry(self, z.shape, x.shape)
-        made, source, rest = bordered(shape, flat(z), scratch)
         b = theta.b if self.bias else None
+        if hasattr(theta, "points"):
+            return winograd.forward(shape, z, theta.points, x, scratch, b, tail)
+        made, source, rest = bordered(shape, flat(z), scratch)
         grids = shape.forward()
         return made + multiply(grids, source, theta.packed, flat(x), rest, b, tail)
 
@@ -85,15 +117,20 @@ class Conv(Window):
         delta: Any, g: Any,
     ) -> Any:
         shape = geometry(self, z.shape, epsilon.shape)
+        fast = self.way(shape, z.dtype.itemsize) == "winograd"
         z, epsilon = flat(z), flat(epsilon)
-        made = []
-        if delta is not None:
+        made: list[Any] = []
+        if delta is not None and fast:
+            made += winograd.delta(shape, theta.w, epsilon, delta, scratch)
+        elif delta is not None:
             grids = shape.transposed()
             end = packed(grids, z.dtype.itemsize) * z.dtype.itemsize
             weights, rest = scratch[:end].view(z.dtype), scratch[end:]
             made += pack(grids, theta.w, weights, True, shape.f)
             made += multiply(grids, epsilon, weights, flat(delta), rest)
-        if g.w is not None:
+        if g.w is not None and fast:
+            made.append(winograd.weights(shape, z, epsilon, g.w, scratch))
+        elif g.w is not None:
             made += weights_adjoint(shape, z, epsilon, g.w, scratch)
         if self.bias and g.b is not None:
             made.append(sum_rows(epsilon, g.b, scratch))
@@ -111,6 +148,7 @@ def conv(
     bias: bool = True,
     flip: bool = False,
     init: Init = "he",
+    algorithm: str = "auto",
     share: Node | None = None,
     name: str | None = None,
 ) -> Node:
@@ -136,6 +174,9 @@ def conv(
         correlation, what networks usually compute.
     init
         How w starts: a name or an initialiser of `minidl.init`.
+    algorithm
+        "auto" takes the faster one when a plan is made: Winograd's for large 3x3
+        convolutions, whose result differs in the last two digits. "rows" is exact.
     share
         Use the parameters of this node.
     name
@@ -152,7 +193,9 @@ def conv(
     minidl.spec.ShapeError: C1: kernel 5 is larger than the padded height 4 (4 + 0 + 0); \
 use more padding or a smaller kernel [inputs: input 4x4x1]
     """
-    op = Conv(filters, kernel, stride, pad, dilation, groups, bias, flip, init)
+    op = Conv(
+        filters, kernel, stride, pad, dilation, groups, bias, flip, init, algorithm
+    )
     return Node(op, (z,), name, share)
 
 

@@ -15,8 +15,11 @@ from .row import Case, Row
 
 @dataclass(frozen=True)
 class Lrn(Op):
-    """x = z B^-beta, B(i) = k + a sum_{j near i} z(j)^2, a = alpha or alpha / size
-    delta(i) = epsilon(i) B(i)^-beta - 2 a beta z(i) sum_{j near i} (epsilon x / B)(j)"""
+    """x = z B^-beta, B = k + a near(z^2);   a = alpha, or alpha / size
+    delta = epsilon B^-beta - 2 a beta z near(epsilon x / B)
+
+    near(v)(i) is the sum of v over `size` channels around i.
+    """
 
     size: int = 5
     alpha: float = 1e-4

@@ -15,7 +15,7 @@ MOST = 256  # pieces: the place of the largest is kept in a byte
 
 @dataclass(frozen=True)
 class Maxout(Op):
-    """x(f) = max_{i < p} z(f p + i);   delta(f p + i) = epsilon(f) at the first maximum"""
+    """x(f) = max_{i < p} z(p f + i);   delta(p f + i) = epsilon(f) at the first max"""
 
     pieces: int
     keeps: ClassVar[tuple[str, ...]] = ()
@@ -37,7 +37,7 @@ class Maxout(Op):
         return Book({"at": Array(x, "uint8")})
 
     def forward(self, z: Any, theta: Any, x: Any, tape: Any, scratch: Any) -> Any:
-        return kernels(x).Maxout(z, x, tape.at, self.pieces)
+        return kernels(x).Maxout(z, x, getattr(tape, "at", None), self.pieces)
 
     def adjoint(
         self, epsilon: Any, z: Any, theta: Any, x: Any, tape: Any, scratch: Any,

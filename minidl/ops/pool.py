@@ -54,12 +54,11 @@ def whole_map(z: Shape) -> Grid:
             "leave the pooling out"
         )
     rows = None if None in z[:-2] else math.prod(z[:-2])
-    return Grid((Axis(rows, rows), Axis(z[-2], z[-2])))  # type: ignore[arg-type]
+    return Grid((Axis(rows, rows), Axis(z[-2], z[-2])))
 
 
 def global_spec(z: Shape, keep: bool) -> Spec:
     """One value per map, with or without axes of size 1."""
-    whole_map(z)
     return Spec((1,) * (len(z) - 1) * keep + z[-1:])
 
 
@@ -73,6 +72,11 @@ class Max(Pool):
     def keeps(self) -> tuple[str, ...]:  # type: ignore[override]
         """The seat of one maximum is on the tape; several are found again."""
         return ("z", "x") if self.ties in ("all", "share") else ()
+
+    def infer(self, *z: Shape) -> Spec:
+        if self.ties not in TIES:
+            raise ShapeError(f"ties: expected one of {TIES}, got {self.ties!r}")
+        return super().infer(*z)
 
     def book(self, z: Any, x: Shape, threads: int, itemsize: int) -> Book:
         if self.ties == "all":
@@ -114,7 +118,7 @@ class Max(Pool):
 
 @dataclass(frozen=True)
 class MaxPool(Max):
-    """x(j) = max_r z(s j + r);   delta(s j + r) += epsilon(j) where z(s j + r) = x(j)"""
+    """x(j) = max_r z(s j + r);   delta(s j + r) += epsilon(j) where z = x(j)"""
 
     kernel: Any
     stride: Any = None
@@ -123,22 +127,21 @@ class MaxPool(Max):
     ties: str = "first"
 
     def grid(self, z: Shape) -> Grid:
-        if self.ties not in TIES:
-            raise ShapeError(f"ties: expected one of {TIES}, got {self.ties!r}")
         return pooled(self, z)
 
 
 @dataclass(frozen=True)
 class GlobalMaxPool(Max):
-    """x = max_j z(j);   delta(j) = epsilon at the first j with z(j) = x"""
+    """x = max_j z(j);   delta(j) = epsilon where z(j) = x"""
 
     keep: bool = False
-    ties: ClassVar[str] = "first"
+    ties: str = "first"
 
     def grid(self, z: Shape) -> Grid:
         return whole_map(z)
 
     def infer(self, *z: Shape) -> Spec:
+        super().infer(*z)
         return global_spec(z[0], self.keep)
 
 
@@ -181,7 +184,9 @@ def max_pool(
     return Node(MaxPool(kernel, stride, pad, ceil, ties), (z,), name)
 
 
-def global_max_pool(z: Node, keep: bool = False, name: str | None = None) -> Node:
+def global_max_pool(
+    z: Node, keep: bool = False, ties: str = "first", name: str | None = None
+) -> Node:
     """The largest value of each map.
 
     Parameters
@@ -190,6 +195,8 @@ def global_max_pool(z: Node, keep: bool = False, name: str | None = None) -> Nod
         The node to pool; its height and width may be unknown.
     keep
         Whether height and width stay, as 1 and 1.
+    ties
+        Which of equal maxima gets epsilon, as in `max_pool`.
     name
         The node's name.
 
@@ -199,7 +206,7 @@ def global_max_pool(z: Node, keep: bool = False, name: str | None = None) -> Nod
     >>> dl.global_max_pool(dl.Input((None, None, 64)))
     <global_max_pool: global_max_pool 64>
     """
-    return Node(GlobalMaxPool(keep), (z,), name)
+    return Node(GlobalMaxPool(keep, ties), (z,), name)
 
 
 ROWS = (
@@ -217,6 +224,6 @@ ROWS = (
         Case(((1, 1, 1),)),
         Case(((7, 5, 3),)),
         Case(((7, 5, 17),), {"keep": True}),
-        Case(((9, 2),)),
+        Case(((9, 2),), {"ties": "share"}),
     )),
 )

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from .._ext import kernels
 from ..graph import Node, Op, show
-from ..init import uniform
+from ..init import uniform, values
 from ..spec import Param, Shape, ShapeError, Spec, whole
 from .row import Case, Row
 
@@ -84,15 +84,16 @@ def rbf(
     return Node(Rbf(features, init, trainable), (z,), name, share)
 
 
+SIGNS = values([[(-1) ** (i * f) for f in range(10)] for i in range(84)])
 ROWS = (
     Row(
         Rbf,
         rbf,
         (
-            Case(((1,),), {"features": 1}),
+            Case(((1,),), {"features": 1, "trainable": True}),
             Case(((17,),), {"features": 10, "trainable": True}),
             Case(((5,),), {"features": 33, "trainable": True}),
-            Case(((84,),), {"features": 10}),
+            Case(((84,),), {"features": 10, "init": SIGNS}),
         ),
     ),
 )

@@ -19,8 +19,8 @@ class Upsample(Op):
     """x(j) = z(floor(j / s));   delta(j) = sum_{r < s} epsilon(s j + r)
 
     nearest   as above
-    bilinear  x(j) = sum_i w(i, j) z(i), w(i, j) = max(0, 1 - |(j + 1/2) / s - 1/2 - i|),
-              edges repeated;   delta(i) = sum_j w(i, j) epsilon(j)
+    bilinear  x(j) = sum_i w(i, j) z(i);   delta(i) = sum_j w(i, j) epsilon(j)
+              w(i, j) = max(0, 1 - |(j + 1/2) / s - 1/2 - i|), edges repeated
     """
 
     factor: Any
@@ -31,7 +31,9 @@ class Upsample(Op):
         sizes = inner(z[0])
         factors = several("factor", self.factor, len(sizes))
         if self.mode not in ("nearest", "bilinear"):
-            raise ShapeError(f'mode: expected "nearest" or "bilinear", got {self.mode!r}')
+            raise ShapeError(
+                f'mode: expected "nearest" or "bilinear", got {self.mode!r}'
+            )
         pairs = zip(sizes, factors, strict=True)
         return Spec((*(n if n is None else n * s for n, s in pairs), z[0][-1]))
 

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from ..spec import Pad, Shape, ShapeError, several, sides, size
 
 
-class Axis(NamedTuple):
+@dataclass(frozen=True)
+class Axis:
     """Windows along one axis, as the kernels want to know them."""
 
-    size: int
-    kernel: int = 1
+    size: Any  # None where only a plan knows it, and so is `count`
+    kernel: Any = 1
     stride: int = 1
     dilation: int = 1
     before: int = 0
     after: int = 0
-    count: int = 1
+    count: Any = 1
 
     def inside(self, pads: bool) -> bool:
         """Whether all windows lie on data or, with `pads`, on padding."""
@@ -25,7 +27,8 @@ class Axis(NamedTuple):
         return self.before <= before and end <= self.size + after
 
 
-class Grid(NamedTuple):
+@dataclass(frozen=True)
+class Grid:
     """Windows on a signal (one axis) or an image (two)."""
 
     axes: tuple[Axis, ...]
@@ -37,7 +40,7 @@ class Grid(NamedTuple):
     def frame(self, n: int, c: int) -> dict[str, Any]:
         """What the kernels ask for: a signal is an image of height 1."""
         h, w = (Axis(1), *self.axes)[-2:]
-        return {"n": n, "c": c, "h": h._asdict(), "w": w._asdict()}
+        return {"n": n, "c": c, "h": vars(h), "w": vars(w)}
 
 
 def inner(z: Shape) -> Shape:
@@ -50,8 +53,8 @@ def inner(z: Shape) -> Shape:
     """
     if len(z) not in (2, 3):
         raise ShapeError(
-            "expected an image (height, width, channels) or a signal (width, channels), "
-            f"got a shape of {len(z)} axes; reshape it"
+            "expected an image (height, width, channels) or a signal (width, "
+            f"channels), got a shape of {len(z)} axes; reshape it"
         )
     return z[:-1]
 
@@ -82,5 +85,5 @@ def windows(
         names, sizes, kernels, strides, dilations, around, strict=True
     ):
         count = size(what, n, k, s, both, d, ceil)
-        found.append(Axis(n, k, s, d, *both, count))
+        found.append(Axis(n, k, s, d, both[0], both[1], count))
     return Grid(tuple(found))

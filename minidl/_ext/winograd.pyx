@@ -1,0 +1,453 @@
+"""Winograd's convolution F(4x4, 3x3): 36 products for 16 outputs in place of 144.
+
+    forward   Y = A^T [sum_c (G w G^T) * (B^T d B)] A     d a 6x6 tile of z, Y 4x4 of x
+    adjoint   g = G^T [sum_tiles (B^T d B) * (A e A^T)] G     e a 4x4 tile of epsilon
+
+The star multiplies entry by entry, so for each of the 36 entries there is one matrix
+product over channels (forward) or over tiles (adjoint). The input adjoint is a forward
+pass with turned, transposed filters. A. Lavin, S. Gray, "Fast algorithms for
+convolutional neural networks", 2016, has the matrices.
+"""
+
+from libc.string cimport memset
+
+from minidl._ext.finish cimport Finish, ended, factor_of, finish_of, offset_of
+from minidl._ext.kernel cimport Kernel
+from minidl._ext.simd cimport (
+    LANES, MR, NR, load, load_part, real, splat, store, store_part, vec,
+)
+from minidl._ext.tile cimport forward_tile, strided_tile
+
+cdef str KIND = "d" if sizeof(real) == 8 else "f"
+
+cdef enum:
+    POINTS = 36
+
+
+cdef inline void point_input(const vec* d, Py_ssize_t s, vec* o) noexcept nogil:
+    """o = B^T d, for six vectors s apart"""
+    cdef vec a = d[4 * s] - splat(4) * d[2 * s]
+    cdef vec b = d[3 * s] - splat(4) * d[s]
+    cdef vec c = d[4 * s] - d[2 * s]
+    cdef vec e = splat(2) * (d[3 * s] - d[s])
+    o[0] = splat(4) * d[0] - splat(5) * d[2 * s] + d[4 * s]
+    o[s] = a + b
+    o[2 * s] = a - b
+    o[3 * s] = c + e
+    o[4 * s] = c - e
+    o[5 * s] = splat(4) * d[s] - splat(5) * d[3 * s] + d[5 * s]
+
+
+cdef inline void point_output(
+    const vec* m, Py_ssize_t s, vec* o, Py_ssize_t t
+) noexcept nogil:
+    """o = A^T m, from six vectors s apart to four t apart"""
+    cdef vec a = m[s] + m[2 * s]
+    cdef vec b = m[s] - m[2 * s]
+    cdef vec c = m[3 * s] + m[4 * s]
+    cdef vec d = m[3 * s] - m[4 * s]
+    o[0] = m[0] + a + c
+    o[t] = b + splat(2) * d
+    o[2 * t] = a + splat(4) * c
+    o[3 * t] = b + splat(8) * d + m[5 * s]
+
+
+cdef inline void point_epsilon(
+    const vec* e, Py_ssize_t s, vec* o, Py_ssize_t t
+) noexcept nogil:
+    """o = A e, from four vectors s apart to six t apart"""
+    cdef vec a = e[0] + e[2 * s]
+    cdef vec b = e[s] + e[3 * s]
+    cdef vec c = e[0] + splat(4) * e[2 * s]
+    cdef vec d = splat(2) * e[s] + splat(8) * e[3 * s]
+    o[0] = e[0]
+    o[t] = a + b
+    o[2 * t] = a - b
+    o[3 * t] = c + d
+    o[4 * t] = c - d
+    o[5 * t] = e[3 * s]
+
+
+cdef inline void point_weights(
+    const vec* w, Py_ssize_t s, vec* o, Py_ssize_t t
+) noexcept nogil:
+    """o = G w, from three vectors s apart to six t apart"""
+    cdef vec a = splat(<real>(-1.0 / 6)) * (w[0] + w[2 * s])
+    cdef vec b = splat(<real>(1.0 / 6)) * w[s]
+    cdef vec c = splat(<real>(1.0 / 24)) * w[0] + splat(<real>(1.0 / 6)) * w[2 * s]
+    cdef vec d = splat(<real>(1.0 / 12)) * w[s]
+    o[0] = splat(<real>0.25) * w[0]
+    o[t] = a - b
+    o[2 * t] = a + b
+    o[3 * t] = c + d
+    o[4 * t] = c - d
+    o[5 * t] = w[2 * s]
+
+
+cdef inline void point_gradient(
+    const vec* u, Py_ssize_t s, vec* o, Py_ssize_t t
+) noexcept nogil:
+    """o = G^T u, from six vectors s apart to three t apart"""
+    cdef vec a = splat(<real>(1.0 / 6)) * (u[s] + u[2 * s])
+    cdef vec b = u[3 * s] + u[4 * s]
+    o[0] = splat(<real>0.25) * u[0] - a + splat(<real>(1.0 / 24)) * b
+    o[t] = (splat(<real>(1.0 / 6)) * (u[2 * s] - u[s])
+            + splat(<real>(1.0 / 12)) * (u[3 * s] - u[4 * s]))
+    o[2 * t] = splat(<real>(1.0 / 6)) * b - a + u[5 * s]
+
+
+cdef class WinogradPack(Kernel):
+    """u[point][panel][c][:] = (G w_c G^T)[point], panels of NR filters
+
+    `turned`: for the input adjoint, with w[2 - r, 2 - s] and c, f exchanged."""
+
+    cdef const real* w
+    cdef real* u
+    cdef Py_ssize_t c, f  # of the product: rows and columns
+    cdef Py_ssize_t down, across, tap
+    cdef bint turned
+
+    def __init__(self, w, u, turned, transposed):
+        _, _, c, f = w.shape
+        self.tap = c * f
+        self.down, self.across = (1, f) if transposed else (f, 1)
+        self.c, self.f = (f, c) if transposed else (c, f)
+        self.turned = turned
+        self.w = <const real*>self.read(w, KIND)
+        panels = (self.f + NR - 1) // NR
+        self.u = <real*>self.write(u, KIND, POINTS * panels * self.c * NR)
+
+    cdef void run(self) noexcept nogil:
+        cdef Py_ssize_t panels = (self.f + NR - 1) // NR
+        self.share(panels * self.c, POINTS * panels * self.c * NR)
+
+    cdef void part(self, Py_ssize_t item, int slot) noexcept nogil:
+        cdef Py_ssize_t panels = (self.f + NR - 1) // NR
+        cdef Py_ssize_t panel = item // self.c, c = item % self.c, q, n, at
+        cdef int r, half, tap
+        cdef real column[9 * LANES]
+        cdef vec w[9]
+        cdef vec t[18]
+        cdef vec u[POINTS]
+        for half in range(2):
+            n = min(<Py_ssize_t>LANES, self.f - panel * NR - half * LANES)
+            if n < 0:
+                n = 0
+            for r in range(9):
+                tap = 8 - r if self.turned else r
+                at = tap * self.tap + c * self.down + (
+                    panel * NR + half * LANES) * self.across
+                if n == 0:
+                    w[r] = splat(0)
+                elif self.across == 1:
+                    w[r] = load_part(self.w + at, n)
+                else:
+                    for q in range(LANES):
+                        column[q] = self.w[at + q * self.across] if q < n else 0
+                    w[r] = load(column)
+            for r in range(3):
+                point_weights(w + r, 3, t + r, 3)
+            for r in range(6):
+                point_weights(t + 3 * r, 1, u + 6 * r, 1)
+            for r in range(POINTS):
+                store(self.u + ((r * panels + panel) * self.c + c) * NR + half * LANES,
+                      u[r])
+
+
+cdef class WinogradGrid(Kernel):
+    """The tiles of n images h x w x c whose 4x4 outputs cover rows x cols."""
+
+    cdef Py_ssize_t n, h, w, c, rows, cols, f, top, left
+    cdef Py_ssize_t down, right, tiles  # tiles per column, per row, in all
+    cdef Py_ssize_t wide  # c as whole vectors
+    cdef const real* z
+
+    cdef void measure(self, z, x, pad) except *:
+        self.n, self.h, self.w, self.c = z.shape
+        _, self.rows, self.cols, self.f = x.shape
+        self.top, self.left = pad[0][0], pad[1][0]
+        self.down, self.right = (self.rows + 3) // 4, (self.cols + 3) // 4
+        self.tiles = self.n * self.down * self.right
+        self.wide = (self.c + LANES - 1) // LANES * LANES
+        self.z = <const real*>self.read(z, KIND)
+
+    cdef void transform(
+        self, Py_ssize_t tile, real* v, Py_ssize_t apart
+    ) noexcept nogil:
+        """v[point apart + c] = B^T d B of one tile, all channels"""
+        cdef Py_ssize_t image = tile // (self.down * self.right), c, k, line, row
+        cdef Py_ssize_t at = tile % (self.down * self.right)
+        cdef Py_ssize_t y = at // self.right * 4 - self.top
+        cdef Py_ssize_t x = at % self.right * 4 - self.left
+        cdef bint inside = (y >= 0 and x >= 0 and y + 6 <= self.h and x + 6 <= self.w)
+        cdef const real* z = self.z + ((image * self.h + y) * self.w + x) * self.c
+        cdef int i, j
+        cdef vec d[POINTS]
+        cdef vec t[POINTS]
+        c = 0
+        line = self.w * self.c
+        while c < self.c:
+            k = min(<Py_ssize_t>LANES, self.c - c)
+            for i in range(6):
+                row = i * line + c
+                for j in range(6):
+                    if inside or (0 <= y + i < self.h and 0 <= x + j < self.w):
+                        d[i * 6 + j] = load_part(z + row + j * self.c, k)
+                    else:
+                        d[i * 6 + j] = splat(0)
+            for j in range(6):
+                point_input(d + j, 6, t + j)
+            for i in range(6):
+                point_input(t + 6 * i, 1, d + 6 * i)
+            for i in range(POINTS):
+                store(v + i * apart + c, d[i])
+            c += LANES
+
+
+cdef class Winograd(WinogradGrid):
+    """x = act(scale * (z * w + b) + shift + add), w packed by WinogradPack"""
+
+    cdef const real* u
+    cdef real* x
+    cdef real* slots  # per thread: transformed tiles, then their products
+    cdef Finish end
+    cdef Py_ssize_t block, panels
+
+    def __init__(self, z, u, x, pad, scratch, b=None, tail=None):
+        self.measure(z, x, pad)
+        self.panels = (self.f + NR - 1) // NR
+        self.u = <const real*>self.read(u, KIND, POINTS * self.panels * self.c * NR)
+        self.x = <real*>self.write(x, KIND)
+        self.block = Winograd.tiles_of(self.c, self.f)
+        self.slots = <real*>self.write(scratch, "B")
+        self.end = finish_of(self, KIND, b, tail, 0)
+
+    @staticmethod
+    def tiles_of(c, f):
+        """Tiles of a block: their transforms fit the L2 cache, but there are enough
+        of them to be worth one pass over all of u."""
+        fit = 196_608 // (POINTS * (c + f))
+        return max(4, min(16, fit // MR)) * MR
+
+    @staticmethod
+    def scratch(c, f, threads):
+        """Bytes of transformed tiles and of their products."""
+        wide = (c + LANES - 1) // LANES * LANES
+        size = wide + (f + NR - 1) // NR * NR
+        return threads * POINTS * Winograd.tiles_of(c, f) * size * sizeof(real)
+
+    cdef void run(self) noexcept nogil:
+        self.share((self.tiles + self.block - 1) // self.block,
+                   self.tiles * POINTS * self.c * self.f // 8)
+
+    cdef void part(self, Py_ssize_t item, int slot) noexcept nogil:
+        cdef Py_ssize_t block = self.block, p, k, point, first = item * block
+        cdef Py_ssize_t count = min(block, self.tiles - first)
+        cdef Py_ssize_t size = self.wide + self.panels * NR
+        cdef real* v = self.slots + slot * POINTS * block * size
+        cdef real* m = v + POINTS * block * self.wide
+        cdef const real* u
+        cdef const real* rows[MR]
+        for k in range(count):
+            self.transform(first + k, v + k * self.wide, block * self.wide)
+        for point in range(POINTS):
+            for p in range(self.panels):
+                u = self.u + (point * self.panels + p) * self.c * NR
+                k = 0
+                while k < count:
+                    self.multiply(
+                        v + (point * block + k) * self.wide, count - k, u,
+                        m + ((point * self.panels + p) * block + k) * NR)
+                    k += MR
+        for k in range(count):
+            self.collect(first + k, m + k * NR)
+
+    cdef void multiply(
+        self, const real* v, Py_ssize_t count, const real* u, real* m
+    ) noexcept nogil:
+        """MR rows of the product of one point; rows past the last repeat it."""
+        cdef const real* rows[MR]
+        cdef Py_ssize_t i
+        for i in range(MR):
+            rows[i] = v + min(i, count - 1) * self.wide
+        forward_tile(1, self.c, rows, u, m)
+
+    cdef void collect(self, Py_ssize_t tile, const real* m) noexcept nogil:
+        """Y = A^T m A for all filters, finished, to where the tile lies in x"""
+        cdef Py_ssize_t image = tile // (self.down * self.right), f = 0, n, at
+        cdef Py_ssize_t spot = tile % (self.down * self.right)
+        cdef Py_ssize_t y = spot // self.right * 4, x = spot % self.right * 4
+        cdef Py_ssize_t tall = min(<Py_ssize_t>4, self.rows - y)
+        cdef Py_ssize_t wide = min(<Py_ssize_t>4, self.cols - x)
+        cdef Py_ssize_t corner = ((image * self.rows + y) * self.cols + x) * self.f
+        cdef Py_ssize_t apart = self.panels * self.block * NR
+        cdef const real* source
+        cdef vec factor
+        cdef vec offset
+        cdef vec d[POINTS]
+        cdef vec t[24]
+        cdef vec o[16]
+        cdef int i, j
+        while f < self.f:
+            n = min(<Py_ssize_t>LANES, self.f - f)
+            source = m + f // NR * self.block * NR + f % NR
+            for i in range(POINTS):
+                d[i] = load(source + i * apart)
+            for j in range(6):
+                point_output(d + j, 6, t + j, 6)
+            for i in range(4):
+                point_output(t + 6 * i, 1, o + 4 * i, 1)
+            factor = factor_of(&self.end, f, n)
+            offset = offset_of(&self.end, f, n)
+            for i in range(tall):
+                for j in range(wide):
+                    at = corner + (i * self.cols + j) * self.f + f
+                    store_part(
+                        self.x + at,
+                        ended(&self.end, o[4 * i + j], factor, offset, at, n), n)
+            f += LANES
+
+
+cdef class WinogradWeights(WinogradGrid):
+    """g[r, s, c, f] = sum over positions of z[. + r, . + s, c] epsilon[., f]
+
+    Tiles are transformed in blocks; each entry of the 36 sums belongs to one thread,
+    which adds the tiles in order: the same bits for any number of threads."""
+
+    cdef const real* epsilon
+    cdef real* g
+    cdef real* v  # [POINTS][block][wide]
+    cdef real* e  # [POINTS][panels][block][NR]
+    cdef real* u  # [POINTS][panels][c][NR]
+    cdef Py_ssize_t block, panels, first, count
+    cdef int phase
+    cdef bint turned
+
+    def __init__(self, z, epsilon, g, pad, turned, scratch):
+        cdef Py_ssize_t size
+        self.measure(z, epsilon, pad)
+        self.turned = turned
+        self.panels = (self.f + NR - 1) // NR
+        self.block = WinogradWeights.tiles_of(self.tiles, self.c, self.f)
+        self.epsilon = <const real*>self.read(epsilon, KIND)
+        self.g = <real*>self.write(g, KIND, 9 * self.c * self.f)
+        self.v = <real*>self.write(scratch, "B")
+        size = POINTS * self.block
+        self.e = self.v + size * self.wide
+        self.u = self.e + size * self.panels * NR
+
+    @staticmethod
+    def tiles_of(tiles, c, f):
+        """Tiles of a block: some 16 MB of transforms."""
+        return max(1, min(tiles, max(64, 4_000_000 // (POINTS * (c + f)))))
+
+    @staticmethod
+    def scratch(tiles, c, f):
+        """Bytes of transformed tiles of z and epsilon, and of the 36 sums."""
+        wide = (c + LANES - 1) // LANES * LANES
+        deep = (f + NR - 1) // NR * NR
+        block = WinogradWeights.tiles_of(tiles, c, f)
+        return POINTS * (block * (wide + deep) + c * deep) * sizeof(real)
+
+    cdef void run(self) noexcept nogil:
+        cdef Py_ssize_t high = (self.c + MR - 1) // MR
+        self.first = 0
+        while self.first < self.tiles:
+            self.count = min(self.block, self.tiles - self.first)
+            self.phase = 0
+            self.share(self.count, self.count * POINTS * (self.c + self.f))
+            self.phase = 1
+            self.share(POINTS * self.panels * high,
+                       self.count * POINTS * self.c * self.f // 8)
+            self.first += self.block
+        self.phase = 2
+        self.share(self.c, POINTS * self.c * self.f)
+
+    cdef void part(self, Py_ssize_t item, int slot) noexcept nogil:
+        cdef Py_ssize_t high = (self.c + MR - 1) // MR
+        if self.phase == 0:
+            self.transform(self.first + item, self.v + item * self.wide,
+                           self.block * self.wide)
+            self.spread(self.first + item, self.e + item * NR)
+        elif self.phase == 1:
+            self.correlate(item // high, item % high * MR)
+        else:
+            self.gather(item)
+
+    cdef void spread(self, Py_ssize_t tile, real* into) noexcept nogil:
+        """A e A^T of one tile of epsilon, panel by panel"""
+        cdef Py_ssize_t image = tile // (self.down * self.right), f = 0, n
+        cdef Py_ssize_t spot = tile % (self.down * self.right)
+        cdef Py_ssize_t y = spot // self.right * 4, x = spot % self.right * 4
+        cdef Py_ssize_t corner = ((image * self.rows + y) * self.cols + x) * self.f
+        cdef Py_ssize_t apart = self.panels * self.block * NR
+        cdef real* target
+        cdef vec e[16]
+        cdef vec t[24]
+        cdef vec d[POINTS]
+        cdef int i, j
+        while f < self.panels * NR:
+            n = min(<Py_ssize_t>LANES, self.f - f)
+            for i in range(4):
+                for j in range(4):
+                    if n > 0 and y + i < self.rows and x + j < self.cols:
+                        e[4 * i + j] = load_part(
+                            self.epsilon + corner + (i * self.cols + j) * self.f + f, n)
+                    else:
+                        e[4 * i + j] = splat(0)
+            for j in range(4):
+                point_epsilon(e + j, 4, t + j, 4)
+            for i in range(6):
+                point_epsilon(t + 4 * i, 1, d + 6 * i, 1)
+            target = into + f // NR * self.block * NR + f % NR
+            for i in range(POINTS):
+                store(target + i * apart, d[i])
+            f += LANES
+
+    cdef void correlate(self, Py_ssize_t pair, Py_ssize_t c) noexcept nogil:
+        """Channels c to c + MR of one point and panel: the sum over this block."""
+        cdef Py_ssize_t point = pair // self.panels
+        cdef Py_ssize_t height = min(<Py_ssize_t>MR, self.c - c), i
+        cdef const real* v = self.v + point * self.block * self.wide + c
+        cdef const real* e = self.e + pair * self.block * NR
+        cdef real* u = self.u + (pair * self.c + c) * NR
+        cdef real tile[MR * NR]
+        if height == MR:
+            strided_tile(MR, self.count, v, self.wide, e, tile)
+        else:
+            i = 0
+            while i < height:
+                if height - i >= 4:
+                    strided_tile(4, self.count, v + i, self.wide, e, tile + i * NR)
+                    i += 4
+                else:
+                    strided_tile(1, self.count, v + i, self.wide, e, tile + i * NR)
+                    i += 1
+        if self.first == 0:
+            for i in range(height * NR):
+                u[i] = tile[i]
+        else:
+            for i in range(height * NR):
+                u[i] += tile[i]
+
+    cdef void gather(self, Py_ssize_t c) noexcept nogil:
+        """g = G^T u G of one channel, all filters"""
+        cdef Py_ssize_t f = 0, n, tap
+        cdef const real* source
+        cdef vec d[POINTS]
+        cdef vec t[18]
+        cdef vec w[9]
+        cdef int i
+        while f < self.f:
+            n = min(<Py_ssize_t>LANES, self.f - f)
+            source = self.u + (f // NR * self.c + c) * NR + f % NR
+            for i in range(POINTS):
+                d[i] = load(source + i * self.panels * self.c * NR)
+            for i in range(6):
+                point_gradient(d + i, 6, t + i, 6)
+            for i in range(3):
+                point_gradient(t + 6 * i, 1, w + 3 * i, 1)
+            for i in range(9):
+                tap = 8 - i if self.turned else i
+                store_part(self.g + (tap * self.c + c) * self.f + f, w[i], n)
+            f += LANES

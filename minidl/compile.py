@@ -1,0 +1,301 @@
+"""Compile a graph into a Plan.
+
+    graph --trace--> calls --fuse--> groups --emit--> steps and regions
+          --alias--> shared memory --place--> offsets in one arena
+
+Each pass is followed by `verify`. The result is immutable; the engine binds and runs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import networkx as nx
+
+from .fuse import Call, fuse, trace, wanting
+from .graph import Op
+from .memory import alias, apart, place, verify
+from .plan import ITEMSIZE, Joined, Plan, Region, Step
+from .spec import GAP, Array, Shape, entries
+
+
+def compile(
+    graph: nx.MultiDiGraph,
+    name: str,
+    outputs: Sequence[str],
+    shapes: Mapping[str, Shape],
+    owners: Mapping[str, str],
+    *,
+    dtype: str,
+    threads: int,
+    train: bool = False,
+    adjoint: bool = False,
+    deltas: Sequence[str] = (),
+    grads: Mapping[str, tuple[tuple[int, ...], int]] | None = None,
+    rules: Mapping[str, Op] | None = None,
+    exact: bool = False,
+) -> Plan:
+    """The plan for inputs of these shapes (which begin with the batch).
+
+    `grads` maps the parameters whose gradient is wanted to (shape, entry in the block of
+    all gradients); `deltas` names the inputs whose delta is wanted; `rules` replaces ops;
+    `exact` keeps off algorithms that trade the last digits for speed.
+    """
+    calls = trace(graph, outputs, shapes, owners, dtype, train, grads or {}, rules or {}, exact)
+    needed = wanting(calls, deltas) if adjoint else set()
+    groups = fuse(calls, set(outputs), needed)
+    draft = Draft(calls, groups, needed, dtype, threads)
+    draft.emit(outputs, adjoint, deltas, grads or {}, keep=not train)
+    verify(draft.steps, draft.regions, draft.given)
+    alias(draft.steps, draft.regions)
+    total, peak = place(draft.regions)
+    verify(draft.steps, draft.regions, draft.given)
+    apart(draft.regions)
+    return Plan(
+        name,
+        tuple(draft.steps),
+        tuple(draft.regions),
+        draft.inputs,
+        tuple(draft.x[o] for o in outputs),
+        tuple(draft.seeds),
+        {d: draft.eps.get(d) for d in deltas},
+        draft.g,
+        draft.block,
+        total,
+        peak,
+    )
+
+
+class Draft:
+    """The steps and regions while they are written down."""
+
+    def __init__(
+        self,
+        calls: Mapping[str, Call],
+        groups: Mapping[str, tuple[str, ...]],
+        needed: set[str],
+        dtype: str,
+        threads: int,
+    ) -> None:
+        self.calls, self.groups, self.needed = calls, groups, needed
+        self.dtype, self.threads = dtype, threads
+        self.steps: list[Step] = []
+        self.regions: list[Region] = []
+        self.x: dict[str, int] = {}
+        self.eps: dict[str, int] = {}
+        self.inputs: dict[str, int] = {}
+        self.given: set[int] = set()  # written by the caller
+        self.seeds: list[int] = []
+        self.g: dict[str, int] = {}
+        self.block: int | None = None
+        self.books: dict[str, Any] = {}
+        self.const: dict[str, dict[str, int]] = {}
+        self.tapes: dict[str, dict[str, int]] = {}
+
+    def region(
+        self, name: str, array: Array, of: int | None = None, pinned: bool = False
+    ) -> int:
+        """A new region; its lifetime follows from the steps."""
+        dtype = self.dtype if array.dtype == "real" else array.dtype
+        self.regions.append(
+            Region(name, tuple(array.shape), dtype, 1 << 60, -1, of, pinned=pinned)
+        )
+        return len(self.regions) - 1
+
+    def add(self, step: Step) -> None:
+        """Append a step and stretch the lifetimes of what it touches."""
+        step = replace(
+            step, theta=step.theta or {}, tape=step.tape or {}, g=step.g or {}
+        )
+        self.steps.append(step)
+        for one in step.reads() | step.writes():
+            self.touch(one, len(self.steps) - 1)
+
+    def touch(self, one: int | None, at: int) -> None:
+        """Let a region, and what it shares memory with, be alive at step `at`."""
+        while one is not None:
+            old = self.regions[one]
+            self.regions[one] = replace(
+                old, first=min(old.first, at), last=max(old.last, at)
+            )
+            one = old.of
+
+    def emit(
+        self,
+        outputs: Sequence[str],
+        adjoint: bool,
+        deltas: Sequence[str],
+        grads: Mapping[str, tuple[tuple[int, ...], int]],
+        keep: bool,
+    ) -> None:
+        """All steps: prepare, forward, adjoint."""
+        for name, call in self.calls.items():
+            self.book(name, call, pinned=keep and not adjoint)
+        inside = {n: head for head, tail in self.groups.items() for n in tail}
+        runs_at = {tail[-1]: head for head, tail in self.groups.items()}
+        for name, call in self.calls.items():
+            if not call.inputs:
+                self.inputs[name] = self.x[name] = self.region(
+                    name, Array(call.shape, call.dtype)
+                )
+                self.given.add(self.x[name])
+                self.touch(self.x[name], 0)
+            elif name in runs_at:
+                self.forward(runs_at[name], self.groups[runs_at[name]])
+            elif name not in inside and name not in self.groups:
+                self.forward(name, ())
+        if adjoint:
+            self.adjoint(outputs, grads)
+        end = len(self.steps)  # after the last step: the caller reads them
+        kept = [*(self.x[o] for o in outputs), *self.g.values()]
+        kept += [self.eps[d] for d in deltas if d in self.eps]
+        for one in kept:
+            self.touch(one, end)
+        for i, one in enumerate(self.regions):
+            if one.pinned:
+                self.regions[i] = replace(one, first=0, last=end)
+
+    def book(self, name: str, call: Call, pinned: bool) -> None:
+        """Ask the op what it needs."""
+        if not call.inputs:
+            return
+        book = call.op.book(
+            self.shapes(call), call.shape, self.threads, ITEMSIZE[self.dtype]
+        )
+        self.books[name] = book
+        self.const[name] = {
+            k: self.region(f"{name}.{k}", a, pinned=pinned) for k, a in book.const.items()
+        }
+
+    def shapes(self, call: Call) -> Any:
+        """The shape of z, or a tuple of shapes."""
+        found = tuple(self.calls[one].shape for one in call.inputs)
+        return found if len(found) > 1 else found[0]
+
+    def how(self, call: Call) -> str:
+        """The algorithm of a call."""
+        return call.op.how(self.shapes(call), call.shape, ITEMSIZE[self.dtype])
+
+    def theta(self, name: str) -> dict[str, str | int]:
+        """Parameters and const regions by their local names."""
+        return {**self.calls[name].theta, **self.const[name]}
+
+    def forward(self, name: str, tail: tuple[str, ...]) -> None:
+        """One forward step: a node, and what joined its tail."""
+        call = self.calls[name]
+        for one in (name, *tail):
+            if self.const[one]:
+                op = self.calls[one].op
+                self.add(Step(one, "prepare", op, theta=self.theta(one)))
+        last = self.calls[tail[-1]] if tail else call
+        z = tuple(self.x[one] for one in call.inputs)
+        if call.op.view:
+            self.x[name] = self.region(name, Array(call.shape, call.dtype), of=z[0])
+            return
+        book = self.books[name]
+        x = self.x[last.name] = self.region(last.name, Array(last.shape, last.dtype))
+        tape = {k: self.region(f"{name}.{k}", a) for k, a in book.tape.items()}
+        self.tapes[name] = tape
+        joined = []
+        before = name
+        for one in tail:
+            other = [self.x[s] for s in self.calls[one].inputs if s != before]
+            joined.append(Joined(self.calls[one].op, tuple(other), self.theta(one)))
+            self.tapes[one] = {}
+            before = one
+        self.add(
+            Step(
+                name, "forward", call.op, z, x, self.theta(name), tape,
+                self.scratch(name, book.scratch), tail=tuple(joined),
+                macs=call.op.macs(self.shapes(call), call.shape),
+                how=self.how(call),
+            )
+        )
+
+    def scratch(self, name: str, size: int) -> int | None:
+        """A scratch region of `size` bytes."""
+        return self.region(f"{name}.scratch", Array((size,), "uint8")) if size else None
+
+    def adjoint(
+        self,
+        outputs: Sequence[str],
+        grads: Mapping[str, tuple[tuple[int, ...], int]],
+    ) -> None:
+        """Seed the outputs and walk back."""
+        if grads:  # pinned: the gaps in it stay zero
+            total = max(at + entries(shape) for shape, at in grads.values())
+            block = Array((-(-total // GAP) * GAP,))
+            self.block = self.region("g", block, pinned=True)
+        for name in outputs:
+            call = self.calls[name]
+            seed = self.region(f"{name}.seed", Array(call.shape))
+            self.seeds.append(seed)
+            self.given.add(seed)
+            self.touch(seed, 0)
+            if name in self.needed:
+                self.receive(name, seed)
+        for name in reversed(self.calls):
+            call = self.calls[name]
+            if name in self.eps and call.inputs and name in self.needed:
+                self.back(name, call, grads)
+
+    def receive(self, name: str, delta: int) -> None:
+        """One more contribution to the epsilon of a node."""
+        if name not in self.eps:
+            self.eps[name] = delta
+            return
+        total = self.region(f"{name}.epsilon", Array(self.calls[name].shape))
+        self.add(Step(name, "sum", None, (self.eps[name], delta), total))
+        self.eps[name] = total
+
+    def back(
+        self,
+        name: str,
+        call: Call,
+        grads: Mapping[str, tuple[tuple[int, ...], int]],
+    ) -> None:
+        """The adjoint step of one node."""
+        epsilon = self.eps[name]
+        wanted = [one in self.needed for one in call.inputs]
+        if call.op.passes or call.op.view:
+            for one in (s for s, w in zip(call.inputs, wanted, strict=True) if w):
+                shape = self.calls[one].shape
+                passed = self.region(f"{one}.epsilon", Array(shape), of=epsilon)
+                self.receive(one, passed)
+            return
+        delta = tuple(
+            self.region(f"{one}.epsilon", Array(self.calls[one].shape)) if w else None
+            for one, w in zip(call.inputs, wanted, strict=True)
+        )
+        g: dict[str, int | None] = dict.fromkeys(call.theta)
+        more: list[tuple[str, int]] = []  # a second gradient of a shared parameter
+        for local in sorted(call.trained):
+            key = call.theta[local]
+            shape, at = grads[key]
+            if key in self.g:
+                one = self.region(f"g.{key}.more", Array(shape))
+                more.append((key, one))
+            else:
+                one = self.region(f"g.{key}", Array(shape), of=self.block)
+                shift = at * ITEMSIZE[self.dtype]
+                self.regions[one] = replace(self.regions[one], shift=shift)
+                self.g[key] = one
+            g[local] = one
+        theta = self.theta(name) if "const" in call.op.keeps else dict(call.theta)
+        # what vanished in a tail has the shape of epsilon, and nobody reads it
+        z = tuple(self.x.get(one, epsilon) for one in call.inputs)
+        x = self.x.get(name, epsilon)
+        scratch = self.scratch(name, self.books[name].adjoint_scratch)
+        self.add(
+            Step(
+                name, "adjoint", call.op, z, x, theta, self.tapes[name],
+                scratch, epsilon, delta, g, how=self.how(call),
+            )
+        )
+        for key, one in more:
+            self.add(Step(name, "sum", None, (self.g[key], one), self.g[key]))
+        for one_name, made in zip(call.inputs, delta, strict=True):
+            if made is not None:
+                self.receive(one_name, made)

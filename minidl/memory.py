@@ -1,0 +1,151 @@
+"""Who may share memory, where it lies, and whether a plan is sound."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+
+from .plan import Region, Step
+from .spec import GraphError, SizeError
+from .table import megabytes
+
+ALIGN = 64  # bytes: one cache line, one AVX-512 vector
+
+
+def root(regions: Sequence[Region], one: int) -> int:
+    """The region that owns the memory of `one`."""
+    while (of := regions[one].of) is not None:
+        one = of
+    return one
+
+
+def alias(steps: Sequence[Step], regions: list[Region]) -> None:
+    """Write over what is read for the last time, where the op allows it."""
+    for i, step in enumerate(steps):
+        if step.do == "sum" or (step.op and step.op.inplace and not step.tail):
+            adjoint = step.do == "adjoint"
+            source = step.epsilon if adjoint else (step.z or (None,))[0]
+            target = step.delta[0] if adjoint else step.x
+            if step.do == "prepare" or source is None or target is None:
+                continue
+            old, new = root(regions, source), root(regions, target)
+            a, b = regions[old], regions[new]
+            others = [r for r in (*step.z[1:],) if root(regions, r) == old]
+            if (
+                a.last == i
+                and b.first == i
+                and old != new
+                and not others
+                and not a.pinned
+                and a.bytes == b.bytes
+                and regions[source].bytes == a.bytes
+            ):
+                regions[new] = replace(b, of=old)
+                regions[old] = replace(a, last=b.last)
+
+
+def place(regions: list[Region]) -> tuple[int, int]:
+    """Offsets for all regions, largest first, each at the lowest free place.
+
+    Returns the size of the arena and a step at which the live regions fill the most.
+    """
+    roots = [i for i, one in enumerate(regions) if one.of is None and one.last >= 0]
+    roots.sort(key=lambda i: (-regions[i].bytes, regions[i].first, i))
+    placed: list[Region] = []
+    live: dict[int, int] = {}
+    for i in roots:
+        one = regions[i]
+        at = 0
+        for other in placed:  # sorted by offset
+            if other.first <= one.last and one.first <= other.last:
+                if other.offset - at >= one.bytes:
+                    break
+                at = max(at, _aligned(other.offset + other.bytes))
+        regions[i] = replace(one, offset=at)
+        low, high = 0, len(placed)
+        while low < high:
+            mid = (low + high) // 2
+            low, high = (mid + 1, high) if placed[mid].offset < at else (low, mid)
+        placed.insert(low, regions[i])
+        for step, sign in ((one.first, 1), (one.last + 1, -1)):
+            live[step] = live.get(step, 0) + sign * one.bytes
+    for i, one in enumerate(regions):
+        owner = regions[root(regions, i)]
+        shift, at_region = 0, i
+        while regions[at_region].of is not None:
+            shift += regions[at_region].shift
+            at_region = regions[at_region].of  # type: ignore[assignment]
+        regions[i] = replace(one, offset=owner.offset + shift)
+    total = max((_aligned(r.offset + r.bytes) for r in placed), default=0)
+    filled = most = peak = 0
+    for step in sorted(live):
+        filled += live[step]
+        if filled > most:
+            most, peak = filled, step
+    return total, peak
+
+
+def _aligned(size: int) -> int:
+    return -(-size // ALIGN) * ALIGN
+
+
+def verify(steps: Sequence[Step], regions: Sequence[Region], given: set[int]) -> None:
+    """Every read follows a write, and falls into the lifetime of the memory."""
+    ready = set(given)
+    for i, step in enumerate(steps):
+        for one in step.reads():
+            source = one
+            while source not in ready and regions[source].of is not None:
+                source = regions[source].of  # type: ignore[assignment]
+            if source not in ready:
+                raise GraphError(
+                    f"plan: step {i} ({step.node} {step.do}) reads "
+                    f"{regions[one].name!r} before it is written"
+                )
+        ready |= step.writes()
+        for one in step.reads() | step.writes():
+            owner = regions[root(regions, one)]
+            if not owner.first <= i <= owner.last:
+                raise GraphError(
+                    f"plan: step {i} ({step.node} {step.do}) uses "
+                    f"{regions[one].name!r} outside its lifetime"
+                )
+
+
+def apart(regions: Sequence[Region]) -> None:
+    """No two regions that are alive together overlap."""
+    events: list[tuple[int, int, Region]] = []
+    for one in regions:
+        if one.of is None and one.last >= 0 and one.bytes:
+            events += [(one.first, 1, one), (one.last + 1, 0, one)]
+    events.sort(key=lambda e: e[:2])
+    alive: list[Region] = []
+    for _, begins, one in events:
+        if not begins:
+            alive.remove(one)
+            continue
+        for other in alive:
+            if other.offset < one.offset + one.bytes and (
+                one.offset < other.offset + other.bytes
+            ):
+                raise GraphError(f"plan: {one.name!r} and {other.name!r} overlap")
+        alive.append(one)
+
+
+def affordable(name: str, needed: int) -> None:
+    """Raise before allocating what the machine does not have."""
+    memory = memory_size()
+    if needed > memory:
+        raise SizeError(
+            f"{name}: needs {megabytes(needed)}, this machine has {megabytes(memory)}; "
+            "use a smaller batch or a smaller input"
+        )
+
+
+def memory_size() -> int:
+    """The physical memory of this machine."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return 1 << 62
