@@ -36,7 +36,7 @@ DIRECTIVES = {
 
 
 def levels() -> list[str]:
-    """The levels to build: MINIDL_LEVELS ("v3,v4") or all that this machine type has."""
+    """The levels to build: MINIDL_LEVELS ("v3,v4") or all of this machine type."""
     asked = os.environ.get("MINIDL_LEVELS")
     names = asked.split(",") if asked else list(LEVELS) if X86 else []
     unknown = [n for n in names if n not in LEVELS]
@@ -101,7 +101,8 @@ class Build(build_ext):
         super().finalize_options()
         if self.editable_mode:  # which would build everything in a new folder each time
             where = f"{sysconfig.get_platform()}-{sys.implementation.cache_tag}"
-            self.build_lib, self.build_temp = f"build/lib.{where}", f"build/temp.{where}"
+            self.build_lib = f"build/lib.{where}"
+            self.build_temp = f"build/temp.{where}"
         self.parallel = self.parallel or os.cpu_count()
 
 

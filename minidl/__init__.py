@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import data, init, ops, optim
 from ._ext import get_threads, set_threads
-from .graph import Node, Op, Tail
-from .graph import new_input as Input
+from .graph import Node, Op, Tail, new_input as Input
 from .ops.activation import (
     leaky_relu,
     relu,
@@ -62,12 +61,26 @@ from .spec import (
 )
 
 if TYPE_CHECKING:
-    from . import check
+    from . import check, models
     from .model import Model, load
     from .network import Graph
     from .plan import Plan
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Array", "Book", "CheckpointError", "DataError", "DivergedError", "Error", "Graph",
+    "GraphError", "Input", "Model", "Node", "Op", "Param", "Plan", "ShapeError",
+    "SizeError", "Spec", "Tail", "__version__", "add", "avg_pool", "batch_norm",
+    "binary_cross_entropy", "check", "col2im", "concat", "connection_conv", "conv",
+    "conv_transpose", "crop", "data", "decimate", "dense", "dropout", "flatten",
+    "get_threads", "global_avg_pool", "global_max_pool", "hinge", "identity", "im2col",
+    "init", "leaky_relu", "load", "locally_connected", "lrn", "max_pool", "maxout",
+    "mean_squared_error", "models", "multiply", "ops", "optim", "pad", "rbf", "relu",
+    "relu6", "reshape", "scale", "scaled_tanh", "set_threads", "sigmoid", "softmax",
+    "softmax_cross_entropy", "subtract", "sum_pool", "swish", "tanh", "tiled_conv",
+    "transpose", "upsample", "weighted_pool",
+]
 
 # What needs NetworkX or more comes when first asked for: importing minidl stays fast.
 LATER = {

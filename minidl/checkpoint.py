@@ -69,8 +69,8 @@ def load(path: str | Path, ops: Sequence[type[Op]] = ()) -> dict[str, Any]:
         for entry in about["nodes"]:
             if entry["op"] not in known:
                 raise CheckpointError(
-                    f"{path}: {entry['name']} is a {entry['op']}, which minidl does not "
-                    "know; pass its class: load(path, ops=[...])"
+                    f"{path}: {entry['name']} is a {entry['op']}, which minidl does "
+                    "not know; pass its class: load(path, ops=[...])"
                 )
             settings = {k: _rich(v) for k, v in entry["settings"].items()}
             op = known[entry["op"]](**settings)
@@ -80,7 +80,8 @@ def load(path: str | Path, ops: Sequence[type[Op]] = ()) -> dict[str, Any]:
         ins, outs = ([nodes[n] for n in about[k]] for k in ("inputs", "outputs"))
         one_in, one_out = about["single"]
         arguments = {
-            "inputs": ins[0] if one_in else ins, "outputs": outs[0] if one_out else outs,
+            "inputs": ins[0] if one_in else ins,
+            "outputs": outs[0] if one_out else outs,
             "name": about["name"], "dtype": about["dtype"], "seed": about["seed"],
         }
     except CheckpointError:
@@ -100,7 +101,9 @@ def read(path: str | Path) -> dict[str, np.ndarray]:
     except OSError as error:
         reason = error.strerror or error
         raise CheckpointError(f"{path}: cannot be read: {reason}") from None
-    except (ValueError, zipfile.BadZipFile, EOFError, KeyError, AttributeError) as error:
+    except (
+        ValueError, zipfile.BadZipFile, EOFError, KeyError, AttributeError,
+    ) as error:
         raise CheckpointError(
             f"{path}: is not a file of weights (.npz): {error}"
         ) from None
@@ -141,8 +144,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
     raise CheckpointError(
-        f"cannot write the setting {value!r} of type {kind.__name__}; ops with settings "
-        "of numbers, strings and tuples can be saved"
+        f"cannot write the setting {value!r} of type {kind.__name__}; ops with "
+        "settings of numbers, strings and tuples can be saved"
     )
 
 

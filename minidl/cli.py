@@ -1,4 +1,4 @@
-"""minidl models | summary | draw | check | train | eval
+"""minidl models | summary | draw | check | profile | train | eval
 
 Results go to stdout, progress to stderr. Exit codes: 0 all is well, 1 it is not (an
 error, a check that fails), 2 a command that is not understood, 130 interrupted.
@@ -64,6 +64,7 @@ def parser() -> argparse.ArgumentParser:
     command(summary, "model", "variant")
     command(draw, "model", "variant", "output")
     command(check, "model", "variant", "seed")
+    command(profile, "model", "variant", "train", "images", "threads", "json")
     command(
         train, "model", "variant", "data", "copies", "epochs", "batch", "lr",
         "momentum", "seed", "threads", "out", "json",
@@ -100,6 +101,10 @@ OPTIONS: dict[str, Option] = {
     "data": (("--data",), {"choices": ["digits"], "default": "digits"}),
     "copies": number("--copies", 8, 1, "how often an epoch shows each image, shifted"),
     "epochs": number("--epochs", 8, 1, "how often to go through the data"),
+    "train": (
+        ("--train",), {"action": "store_true", "help": "a training step, not inference"}
+    ),
+    "images": number("--batch", 1, 1, "how many images at a time"),
     "batch": number("--batch", 16, 1, "how many images a step sees"),
     "lr": number("--lr", None, 0.0, "the learning rate; it falls along a cosine"),
     "momentum": number("--momentum", 0.9, 0.0, "of the steps, below 1"),
@@ -128,7 +133,6 @@ def models(options: argparse.Namespace) -> int:
     """List the networks of the zoo."""
     from . import models as zoo
     from .graph import show
-    from .spec import entries
     from .table import count, table
 
     found = []
@@ -136,10 +140,7 @@ def models(options: argparse.Namespace) -> int:
         net = zoo.get(name)()
         shape = net.graph.nodes[net.inputs[0]]["node"].shape
         size = tuple(OPEN for n in shape if n is None)
-        learned = (p.shape for p in net.params.values() if not p.buffer)
-        parameters = sum(map(entries, learned))
-        macs = net.plan(size=size).macs
-        found.append((name, show(shape), parameters, macs))
+        found.append((name, show(shape), net.count, net.plan(size=size).macs))
     if options.json:
         heads = ("name", "input", "parameters", "macs")
         print(json.dumps([dict(zip(heads, row, strict=True)) for row in found]))
@@ -169,6 +170,17 @@ def check(options: argparse.Namespace) -> int:
     report = adjoint(build(options), seed=options.seed)
     print(report)
     return 0 if report.ok else 1
+
+
+def profile(options: argparse.Namespace) -> int:
+    """Measure where the time of a network goes, step by step."""
+    from .profile import profile
+
+    threads(options)
+    size = (OPEN, OPEN)  # where a network leaves it open
+    found = profile(build(options), options.batch, options.train, size)
+    print(json.dumps(found.json()) if options.json else found)
+    return 0
 
 
 def train(options: argparse.Namespace) -> int:
@@ -214,13 +226,11 @@ def eval_(options: argparse.Namespace) -> int:
 
 def prepare(options: argparse.Namespace) -> tuple[Model, tuple[Part, Part]]:
     """The network, and the data at the size of its input."""
-    from ._ext import set_threads
     from .data import digits
     from .graph import show
     from .spec import DataError
 
-    if options.threads:
-        set_threads(options.threads)
+    threads(options)
     net = build(options)
     ends = net.inputs[0], net.outputs[0]
     shape, scores = (net.graph.nodes[name]["node"].shape for name in ends)
@@ -230,6 +240,14 @@ def prepare(options: argparse.Namespace) -> tuple[Model, tuple[Part, Part]]:
             "network must make 10 scores of ?x?x1"
         )
     return net, digits((shape[0] or OPEN, shape[1] or OPEN))
+
+
+def threads(options: argparse.Namespace) -> None:
+    """Use as many as the command line says."""
+    from ._ext import set_threads
+
+    if options.threads:
+        set_threads(options.threads)
 
 
 def say(options: argparse.Namespace, found: dict[str, Any]) -> None:

@@ -3,7 +3,8 @@
     graph --trace--> calls --fuse--> groups --emit--> steps and regions
           --alias--> shared memory --place--> offsets in one arena
 
-Each pass is followed by `verify`. The result is immutable; the engine binds and runs it.
+Each pass is followed by `verify`. The result is immutable; the engine binds it and
+runs it.
 """
 
 from __future__ import annotations
@@ -39,11 +40,13 @@ def compile(
 ) -> Plan:
     """The plan for inputs of these shapes (which begin with the batch).
 
-    `grads` maps the parameters whose gradient is wanted to (shape, entry in the block of
-    all gradients); `deltas` names the inputs whose delta is wanted; `rules` replaces ops;
-    `exact` keeps off algorithms that trade the last digits for speed.
+    `grads` maps the parameters whose gradient is wanted to (shape, entry in the block
+    of all gradients); `deltas` names the inputs whose delta is wanted; `rules` replaces
+    ops; `exact` keeps off algorithms that trade the last digits for speed.
     """
-    calls = trace(graph, outputs, shapes, owners, dtype, train, grads or {}, rules or {}, exact)
+    calls = trace(
+        graph, outputs, shapes, owners, dtype, train, grads or {}, rules or {}, exact
+    )
     needed = wanting(calls, deltas) if adjoint else set()
     groups = fuse(calls, set(outputs), needed)
     draft = Draft(calls, groups, needed, dtype, threads)
@@ -73,7 +76,7 @@ class Draft:
 
     def __init__(
         self,
-        calls: Mapping[str, Call],
+        calls: dict[str, Call],
         groups: Mapping[str, tuple[str, ...]],
         needed: set[str],
         dtype: str,
@@ -153,9 +156,9 @@ class Draft:
         kept += [self.eps[d] for d in deltas if d in self.eps]
         for one in kept:
             self.touch(one, end)
-        for i, one in enumerate(self.regions):
-            if one.pinned:
-                self.regions[i] = replace(one, first=0, last=end)
+        for i, region in enumerate(self.regions):
+            if region.pinned:
+                self.regions[i] = replace(region, first=0, last=end)
 
     def book(self, name: str, call: Call, pinned: bool) -> None:
         """Ask the op what it needs."""
@@ -166,7 +169,8 @@ class Draft:
         )
         self.books[name] = book
         self.const[name] = {
-            k: self.region(f"{name}.{k}", a, pinned=pinned) for k, a in book.const.items()
+            k: self.region(f"{name}.{k}", a, pinned=pinned)
+            for k, a in book.const.items()
         }
 
     def shapes(self, call: Call) -> Any:
@@ -260,10 +264,10 @@ class Draft:
         epsilon = self.eps[name]
         wanted = [one in self.needed for one in call.inputs]
         if call.op.passes or call.op.view:
-            for one in (s for s, w in zip(call.inputs, wanted, strict=True) if w):
-                shape = self.calls[one].shape
-                passed = self.region(f"{one}.epsilon", Array(shape), of=epsilon)
-                self.receive(one, passed)
+            for source in (s for s, w in zip(call.inputs, wanted, strict=True) if w):
+                shape = self.calls[source].shape
+                passed = self.region(f"{source}.epsilon", Array(shape), of=epsilon)
+                self.receive(source, passed)
             return
         delta = tuple(
             self.region(f"{one}.epsilon", Array(self.calls[one].shape)) if w else None
@@ -296,6 +300,6 @@ class Draft:
         )
         for key, one in more:
             self.add(Step(name, "sum", None, (self.g[key], one), self.g[key]))
-        for one_name, made in zip(call.inputs, delta, strict=True):
+        for source, made in zip(call.inputs, delta, strict=True):
             if made is not None:
-                self.receive(one_name, made)
+                self.receive(source, made)

@@ -27,7 +27,8 @@ class Engine:
             for one in plan.regions
         ]
         pinned = {i for i, one in enumerate(plan.regions) if one.pinned}
-        prepare, body = [], []
+        prepare: list[Step] = []
+        body: list[Step] = []
         for step in plan.steps:
             once = step.do == "prepare" and step.writes() <= pinned
             (prepare if once else body).append(step)

@@ -58,12 +58,15 @@ def trace(
             try:
                 spec = op.infer(*given)
             except ShapeError as error:
-                came = ", ".join(f"{s} {show(g)}" for s, g in zip(sources, given))
+                pairs = zip(sources, given, strict=True)
+                came = ", ".join(f"{s} {show(g)}" for s, g in pairs)
                 raise ShapeError(f"{name}: {error} [inputs: {came}]") from None
             if {k: p.shape for k, p in spec.theta.items()} != {
                 k: p.shape for k, p in node.spec.theta.items()
             }:
-                raise ShapeError(f"{name}: its parameters depend on the size of the input")
+                raise ShapeError(
+                    f"{name}: its parameters depend on the size of the input"
+                )
             shape = spec.x if op.reduces else (*batch, *spec.x)
         elif name in shapes:
             spec, shape = node.spec, tuple(shapes[name])

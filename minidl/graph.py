@@ -252,7 +252,7 @@ def new_input(
     sizes = tuple(
         s if s is None else whole(f"{where}size", s) for s in shape
     )
-    if sizes and sizes[-1] is None:
+    if sizes and sizes[-1] is None and dtype != "int64":  # labels have no channels
         raise ShapeError(f"{where}the last axis, the channels, must be known")
     if dtype not in ("real", "uint8", "int64"):
         raise ShapeError(

@@ -8,13 +8,14 @@ import numpy as np
 
 from .graph import Input, Node, show
 from .network import Graph, readers
-from .spec import DataError, Shape
+from .spec import DataError, GraphError, Shape
 
 
 def checked(name: str, node: Node, array: Any) -> np.ndarray:
     """The array for an Input, or an error that says what it should have been."""
     op = node.op
-    assert isinstance(op, Input)
+    if not isinstance(op, Input):
+        raise GraphError(f"{name}: expected an Input, found {op.kind}")
     wanted = f"{name}: expected {_article(op.dtype)} array of shape (batch, " + (
         ", ".join("any" if s is None else str(s) for s in op.shape) + ")"
     )
@@ -53,7 +54,8 @@ def floats(wanted: str, array: Any) -> np.ndarray:
     """The array, which must hold floats."""
     array = np.asarray(array)
     if array.dtype.kind != "f":
-        hint = "; convert it with x.astype('float32')" if array.dtype.kind in "iub" else ""
+        whole = array.dtype.kind in "iub"
+        hint = "; convert it with x.astype('float32')" if whole else ""
         raise DataError(f"{wanted}, got {array.dtype}{hint}")
     return array
 
@@ -85,6 +87,7 @@ def filled(name: str, shape: Shape, size: tuple[int, ...] | None) -> Shape:
     filled = tuple(next(free, None) if s is None else s for s in shape)
     if None in filled:
         raise DataError(
-            f"{name}: its shape {show(shape)} leaves axes open; say size=(height, width)"
+            f"{name}: its shape {show(shape)} leaves axes open; say "
+            "size=(height, width)"
         )
     return filled

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from bisect import insort
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -52,24 +53,21 @@ def place(regions: list[Region]) -> tuple[int, int]:
     """
     roots = [i for i, one in enumerate(regions) if one.of is None and one.last >= 0]
     roots.sort(key=lambda i: (-regions[i].bytes, regions[i].first, i))
-    placed: list[Region] = []
+    placed: list[tuple[int, int, int, int]] = []  # offset, end, first, last; in order
     live: dict[int, int] = {}
     for i in roots:
         one = regions[i]
-        at = 0
-        for other in placed:  # sorted by offset
-            if other.first <= one.last and one.first <= other.last:
-                if other.offset - at >= one.bytes:
+        size, begin, last, at = one.bytes, one.first, one.last, 0
+        for offset, end, other_begin, other_last in placed:
+            if other_begin <= last and begin <= other_last:
+                if offset - at >= size:
                     break
-                at = max(at, _aligned(other.offset + other.bytes))
+                if end > at:
+                    at = end
         regions[i] = replace(one, offset=at)
-        low, high = 0, len(placed)
-        while low < high:
-            mid = (low + high) // 2
-            low, high = (mid + 1, high) if placed[mid].offset < at else (low, mid)
-        placed.insert(low, regions[i])
-        for step, sign in ((one.first, 1), (one.last + 1, -1)):
-            live[step] = live.get(step, 0) + sign * one.bytes
+        insort(placed, (at, _aligned(at + size), begin, last))
+        for step, sign in ((begin, 1), (last + 1, -1)):
+            live[step] = live.get(step, 0) + sign * size
     for i, one in enumerate(regions):
         owner = regions[root(regions, i)]
         shift, at_region = 0, i
@@ -77,7 +75,7 @@ def place(regions: list[Region]) -> tuple[int, int]:
             shift += regions[at_region].shift
             at_region = regions[at_region].of  # type: ignore[assignment]
         regions[i] = replace(one, offset=owner.offset + shift)
-    total = max((_aligned(r.offset + r.bytes) for r in placed), default=0)
+    total = max((end for _, end, _, _ in placed), default=0)
     filled = most = peak = 0
     for step in sorted(live):
         filled += live[step]
@@ -115,22 +113,22 @@ def verify(steps: Sequence[Step], regions: Sequence[Region], given: set[int]) ->
 
 def apart(regions: Sequence[Region]) -> None:
     """No two regions that are alive together overlap."""
-    events: list[tuple[int, int, Region]] = []
-    for one in regions:
+    events: list[tuple[int, int, int]] = []
+    for i, one in enumerate(regions):
         if one.of is None and one.last >= 0 and one.bytes:
-            events += [(one.first, 1, one), (one.last + 1, 0, one)]
-    events.sort(key=lambda e: e[:2])
-    alive: list[Region] = []
-    for _, begins, one in events:
+            events += [(one.first, 1, i), (one.last + 1, 0, i)]
+    alive: dict[int, tuple[int, int]] = {}
+    for _, begins, i in sorted(events):
         if not begins:
-            alive.remove(one)
+            del alive[i]
             continue
-        for other in alive:
-            if other.offset < one.offset + one.bytes and (
-                one.offset < other.offset + other.bytes
-            ):
-                raise GraphError(f"plan: {one.name!r} and {other.name!r} overlap")
-        alive.append(one)
+        start = regions[i].offset
+        stop = start + regions[i].bytes
+        for other, (begin, end) in alive.items():
+            if begin < stop and start < end:
+                names = f"{regions[i].name!r} and {regions[other].name!r}"
+                raise GraphError(f"plan: {names} overlap")
+        alive[i] = start, stop
 
 
 def affordable(name: str, needed: int) -> None:

@@ -92,8 +92,10 @@ class Model:
     def _check_ends(self) -> None:
         for name in self.inputs:
             if not isinstance(self.graph.nodes[name]["node"].op, Input):
-                raise GraphError(f"{self.name}: {name} is listed as an input, but is not "
-                                 "an Input; list the Input nodes that it depends on")
+                raise GraphError(
+                    f"{self.name}: {name} is listed as an input, but is not an Input; "
+                    "list the Input nodes that it depends on"
+                )
             if not self.graph.out_degree(name) and name not in self.outputs:
                 raise GraphError(
                     f"{self.name}: no output depends on the input {name!r}; leave it "
@@ -107,19 +109,26 @@ class Model:
                 )
         for what, ends in (("input", self.inputs), ("output", self.outputs)):
             if len(set(ends)) < len(ends):
-                raise GraphError(f"{self.name}: an {what} is listed twice: {list(ends)}")
+                raise GraphError(
+                    f"{self.name}: an {what} is listed twice: {list(ends)}"
+                )
 
     # -- parameters ---------------------------------------------------------------
 
     @property
     def params(self) -> dict[str, Param]:
         """Every parameter and buffer that the graph asks for, by name."""
-        found = {}
+        found: dict[str, Param] = {}
         for name in order(self.graph):
             node = self.graph.nodes[name]["node"]
             if self._owner.get(name, name) == name:
                 found |= {f"{name}.{k}": param for k, param in node.spec.theta.items()}
         return found
+
+    @property
+    def count(self) -> int:
+        """How many numbers are learned: the sizes of all parameters."""
+        return sum(entries(p.shape) for p in self.params.values() if not p.buffer)
 
     @property
     def store(self) -> Store:
@@ -222,7 +231,7 @@ class Model:
             engine.run(given, seeds)
             self.store.version += train
             deltas = {
-                n: None if plan.deltas[n] is None else engine.array(plan.deltas[n]).copy()
+                n: None if (one := plan.deltas[n]) is None else engine.array(one).copy()
                 for n in real
             }
             g = {k: engine.array(one).copy() for k, one in plan.grads.items()}
@@ -259,8 +268,7 @@ class Model:
         """The loss and the optimiser; softmax cross-entropy and SGD unless set."""
         store = self.store  # first: a changed graph drops the trainer
         if self._trainer is None or self._trainer.store is not store:
-            self.compile()
-        assert self._trainer is not None
+            self._trainer = train.Trainer(self, "softmax_cross_entropy", {}, SGD())
         return self._trainer
 
     def compile(
@@ -271,7 +279,7 @@ class Model:
         self._trainer = train.Trainer(self, loss, settings, optimiser or SGD())
 
     def train_step(self, x: Arrays, labels: np.ndarray) -> float:
-        """One step of training on a batch: forward, adjoint, update. Returns the loss."""
+        """One step of training on a batch: forward, adjoint, update. The loss."""
         return self.trainer.step(x if isinstance(x, tuple) else (x,), labels)
 
     def fit(self, data: Any, epochs: int = 1, **settings: Any) -> train.History:
@@ -294,8 +302,8 @@ class Model:
 
     def __repr__(self) -> str:
         return (
-            f"<Model {self.name}: {', '.join(self.inputs)} -> {', '.join(self.outputs)}, "
-            f"{len(self.graph)} nodes>"
+            f"<Model {self.name}: {', '.join(self.inputs)} -> "
+            f"{', '.join(self.outputs)}, {len(self.graph)} nodes>"
         )
 
     # -- inside -------------------------------------------------------------------
@@ -354,8 +362,8 @@ class Model:
             seed = floats(f"epsilon of {name}", seed)
             if seed.shape != shape:
                 raise DataError(
-                    f"epsilon of {name}: expected shape {shape}, like the node's x, got "
-                    f"{seed.shape}"
+                    f"epsilon of {name}: expected shape {shape}, like the node's x, "
+                    f"got {seed.shape}"
                 )
         return [np.asarray(seed) for seed in seeds]
 
@@ -365,10 +373,12 @@ class Model:
         for key, rule in rules.items():
             hit = [
                 name for name, data in self.graph.nodes(data=True)
-                if name == key or (isinstance(key, type) and type(data["node"].op) is key)
+                if key in (name, type(data["node"].op))
             ]
             if not hit:
-                raise GraphError(f"{self.name}: no node is, or is named, {key!r} (a rule)")
+                raise GraphError(
+                    f"{self.name}: no node is, or is named, {key!r} (a rule)"
+                )
             for name in hit:
                 found[name] = Ruled(self.graph.nodes[name]["node"].op, rule)
         return found

@@ -93,7 +93,7 @@ def _names(nodes: Sequence[Node]) -> dict[Node, str]:
 
 
 def order(graph: nx.MultiDiGraph) -> list[str]:
-    """A topological order; of nodes that are free to go, the first defined goes first."""
+    """A topological order; of those free to go, the first defined goes first."""
     index = {}
     for name, data in graph.nodes(data=True):
         if not isinstance(data.get("node"), Node):
@@ -114,7 +114,8 @@ def order(graph: nx.MultiDiGraph) -> list[str]:
 
 def readers(graph: nx.MultiDiGraph, name: str) -> list[str]:
     """The nodes that fill the slots of `name`, in the order of the slots."""
-    edges = sorted(graph.in_edges(name, data="slot"), key=lambda e: (e[2] is None, e[2]))
+    edges = graph.in_edges(name, data="slot")
+    edges = sorted(edges, key=lambda e: (e[2] is None, e[2]))
     slots = [slot for *_, slot in edges]
     node = graph.nodes[name]["node"]
     if slots != list(range(len(slots))) or len(slots) != len(node.inputs):

@@ -64,6 +64,6 @@ class SGD:
         """
         return kernels(w).SgdStep(
             w, g, state.get("v"), lr,
-            np.array([self.weight_decay]) if decay is None else decay,
+            np.array([float(self.weight_decay)]) if decay is None else decay,
             start, w.size if stop is None else stop, self.momentum, self.nesterov,
         )

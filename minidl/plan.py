@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from .graph import Op, show
 from .spec import entries
@@ -30,7 +31,7 @@ class Region:
     offset: int = 0
     pinned: bool = False
 
-    @property
+    @cached_property
     def bytes(self) -> int:
         """Its size."""
         return ITEMSIZE[self.dtype] * entries(self.shape)
@@ -73,11 +74,11 @@ class Step:
             found |= {*joined.others}
             found |= {v for v in joined.theta.values() if isinstance(v, int)}
         if self.do == "adjoint":
-            assert self.op is not None
+            keeps = self.op.keeps if self.op else ()
             found |= {*self.tape.values()}
             found |= {self.epsilon} if self.epsilon is not None else set()
-            found |= {*self.z} if "z" in self.op.keeps else set()
-            found |= {self.x} if "x" in self.op.keeps and self.x is not None else set()
+            found |= {*self.z} if "z" in keeps else set()
+            found |= {self.x} if "x" in keeps and self.x is not None else set()
         else:
             found |= {*self.z}
         return found

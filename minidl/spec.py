@@ -231,9 +231,9 @@ def size(
     padded, reach = n + before + after, dilation * (k - 1) + 1
     if reach > padded:
         raise ShapeError(
-            f"kernel {k}{f' (dilated: {reach})' if dilation > 1 else ''} is larger than "
-            f"the padded {what} {padded} ({n} + {before} + {after}); use more padding or "
-            "a smaller kernel"
+            f"kernel {k}{f' (dilated: {reach})' if dilation > 1 else ''} is larger "
+            f"than the padded {what} {padded} ({n} + {before} + {after}); use more "
+            "padding or a smaller kernel"
         )
     free = padded - reach
     count = free // stride + 1

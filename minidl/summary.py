@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .draw.label import setting
 from .graph import show
 from .network import order, readers
 from .spec import entries
@@ -16,15 +17,14 @@ def summary(model: Any) -> str:
         None in model.graph.nodes[n]["node"].shape for n in model.graph.nodes
     )
     calls = {} if open_axes else {s.node: s for s in model.plan().steps}
-    rows, total = [], 0
+    rows = []
     for name in order(model.graph):
         node = model.graph.nodes[name]["node"]
         own = model._owner.get(name, name) == name
         learned = [p for p in node.spec.theta.values() if own and not p.buffer]
         size = sum(entries(p.shape) for p in learned)
-        total += size
         step = calls.get(name)
-        settings = ", ".join(f"{k}={v}" for k, v in node.op.settings().items())
+        settings = ", ".join(setting(k, v) for k, v in node.op.settings().items())
         sources = ", ".join(readers(model.graph, name))
         rows.append(
             (
@@ -34,6 +34,7 @@ def summary(model: Any) -> str:
             )
         )
     head = ("node", "op", "reads", "output", "parameters", "MACs")
+    total = model.count
     ending = f"{model.name}: {total:,} parameters ({megabytes(4 * total)})"
     if not open_axes:
         plan = model.plan()

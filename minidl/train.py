@@ -41,7 +41,7 @@ def with_loss(
     row = known.get(kind if isinstance(kind, str) else getattr(kind, "__name__", ""))
     if isinstance(kind, str) and row is None:
         raise Error(f"loss: expected one of {', '.join(known)}, got {kind!r}")
-    build = kind if row is None else row.build
+    build: Any = kind if row is None else row.build
     by_class = row is not None and getattr(row.op, "by_class", False)
     if build is loss.softmax_cross_entropy and isinstance(node.op, softmax.Softmax):
         output = readers(graph, output)[0]
@@ -78,7 +78,7 @@ class Trainer:
             model.graph, model.outputs[0], loss, settings
         )
         self.state = optimiser.state(self.store.size, model.dtype)
-        self.lr = np.array([optimiser.lr])  # read by the update at each step
+        self.lr = np.array([float(optimiser.lr)])  # read by the update at each step
         self.steps = 0
         self._engines: dict[Any, tuple[Engine, Any]] = {}
 
@@ -112,8 +112,8 @@ class Trainer:
             if not np.isfinite(value):
                 raise DivergedError(
                     f"{model.name}: the loss is {value} at step {self.steps} (first at "
-                    f"node {first_bad(engine)}); the parameters are as before the step; "
-                    "use a smaller learning rate, or look for NaN in the images"
+                    f"node {first_bad(engine)}); the parameters are as before the "
+                    "step; use a smaller learning rate, or look for NaN in the images"
                 )
             update()
             self.steps += 1

@@ -3,8 +3,6 @@
 To add one, write it and put its name into FAMILIES.
 """
 
-# ruff: noqa: I001  # "as" in the imports below: they are for others
-
 from __future__ import annotations
 
 import difflib

@@ -17,8 +17,7 @@ def lecture_cnn5(
     Examples
     --------
     >>> import minidl as dl
-    >>> net = dl.models.lecture_cnn5()
-    >>> sum(w.size for w in net.parameters.values())
+    >>> dl.models.lecture_cnn5().count
     20065
     """
     image = dl.Input(input, name="image")

@@ -68,8 +68,7 @@ def lenet5(
     Examples
     --------
     >>> import minidl as dl
-    >>> net = dl.models.lenet5()
-    >>> sum(w.size for w in net.parameters.values())
+    >>> dl.models.lenet5().count
     60000
     """
     variants = {"paper": _paper, "modern": _modern}

@@ -111,12 +111,10 @@ def _padded(z: dl.Node, filters: int, stride: int, name: str | None) -> dl.Node:
     at = inside(name)
     if stride > 1:
         z = dl.decimate(z, stride, name=at("decimate"))
-    *size, c = z.shape
+    c = z.shape[-1]
     if c < filters:
         more = ((filters - c) // 2, (filters - c + 1) // 2)
-        z = dl.reshape(z, (*size, c, 1), name=at("maps"))
-        z = dl.pad(z, ((0, 0), (0, 0), more), name=at("pad"))
-        z = dl.reshape(z, (*size, filters), name=at("image"))
+        z = dl.pad(z, (0, 0, more), name=at("pad"))
     return z
 
 

@@ -12,7 +12,6 @@ from math import floor
 import numpy as np
 from reference_windows import (
     avg_pool,
-    bordered,
     col2im,
     connection_conv,
     conv,
@@ -226,8 +225,9 @@ def transpose(z, axes, **_):
 
 def pad(z, amount, value=0.0, **_):
     """A frame"""
-    axes = z.ndim - 2
-    return bordered(z, [each(one, 2) for one in each(amount, axes)], value)
+    amount = [each(one, 2) for one in each(amount, z.ndim - 2)]
+    amount = [(0, 0), *amount, (0, 0)][: z.ndim]  # a last pair is for the channels
+    return np.pad(z, amount, constant_values=value)
 
 
 def concat(z, axis=-1, **_):

@@ -31,9 +31,9 @@ def sides(pad: Any, kernel: tuple[int, ...], dilation: Any = 1) -> list[Any]:
     return found
 
 
-def bordered(z: Any, around: Any, value: float = 0) -> Any:
-    """z with `value` around its inner axes."""
-    return np.pad(z, [(0, 0), *around, (0, 0)], constant_values=value)
+def bordered(z: Any, around: Any) -> Any:
+    """z with zeros around its inner axes."""
+    return np.pad(z, [(0, 0), *around, (0, 0)])
 
 
 def windows(n: int, k: int, s: int, around: tuple[int, int], ceil: bool = False) -> int:
@@ -62,8 +62,7 @@ def place(j: Any, stride: Any, k: Any, dilation: Any) -> list[int]:
 
 def crop(z, amount, **_):
     """What is inside the frame"""
-    axes = z.ndim - 2
-    for axis, one in enumerate(each(amount, axes), 1):
+    for axis, one in enumerate(each(amount, z.ndim - 2), 1):
         before, after = each(one, 2)
         z = z.take(range(before, z.shape[axis] - after), axis)
     return z

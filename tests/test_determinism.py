@@ -85,5 +85,6 @@ if not child:
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
     env = {**os.environ, "MINIDL_THREADS": "2"}
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], env=env, timeout=60)
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    done = subprocess.run(command, env=env, timeout=60)
     assert done.returncode == 0

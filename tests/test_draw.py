@@ -115,7 +115,7 @@ def test_an_op_of_ones_own_is_drawn():
 
     node = dl.Node(Twice((2, 2), 'a<"b">'), [dl.Input((3,))])
     svg = draw.text(build([node])[0], ".svg")
-    assert 'twice  by 2x2, note a&lt;"b"&gt;' in svg
+    assert "twice  by 2x2, note a&lt;&quot;b&quot;&gt;" in svg
     assert "<title>x = 2 z</title>" in svg
 
 

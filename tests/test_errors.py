@@ -104,7 +104,9 @@ CASES = {
     "channels first": (call(np.ones((2, 3, 8, 8), F)), dl.DataError, "transpose"),
     "one channel": (call(np.ones((2, 8, 8, 1), F)), dl.DataError, r"\(2, 8, 8, 1\)"),
     "wrong height": (call(np.ones((2, 9, 8, 3), F)), dl.DataError, r"\(2, 9, 8, 3\)"),
-    "integers": (call(np.ones((2, 8, 8, 3), int)), dl.DataError, r"astype\('float32'\)"),
+    "integers": (
+        call(np.ones((2, 8, 8, 3), int)), dl.DataError, r"astype\('float32'\)"
+    ),
     "uint8": (call(np.ones((2, 8, 8, 3), "u1")), dl.DataError, "got uint8"),
     "booleans": (call(np.ones((2, 8, 8, 3), bool)), dl.DataError, "got bool"),
     "complex": (call(np.ones((2, 8, 8, 3), complex)), dl.DataError, "got complex128"),
@@ -133,7 +135,9 @@ CASES = {
     "labels too large": (step(np.array([0, 5])), dl.DataError, "classes 0 to 4.*got 5"),
     "labels negative": (step(np.array([-1, 0])), dl.DataError, "got -1 at entry 0"),
     "labels NaN": (step(np.array([0, np.nan])), dl.DataError, "NaN"),
-    "labels as floats": (step(np.array([0.0, 1.0])), dl.DataError, r"astype\('int64'\)"),
+    "labels as floats": (
+        step(np.array([0.0, 1.0])), dl.DataError, r"astype\('int64'\)"
+    ),
     "labels one-hot": (step(np.eye(5, dtype=int)[:2]), dl.DataError, r"shape \(2, 5\)"),
     "labels too few": (step(np.array([1])), dl.DataError, "differ in number"),
     "labels none": (step(None), dl.DataError, "labels: expected an integer array"),
@@ -149,7 +153,9 @@ CASES = {
     "fit epochs": (
         lambda: net().fit((images(), np.array([0, 1])), epochs=-1), dl.Error, "epochs"
     ),
-    "unknown loss": (lambda: net().compile("entropy"), dl.Error, "softmax_cross_entropy"),
+    "unknown loss": (
+        lambda: net().compile("entropy"), dl.Error, "softmax_cross_entropy"
+    ),
     "negative learning rate": (lambda: dl.optim.SGD(lr=-1), dl.Error, "lr"),
     # epsilon
     "epsilon shape": (
@@ -200,7 +206,9 @@ CASES = {
     "pad word": (
         lambda: dl.conv(image(), 4, kernel=3, pad="some"), dl.ShapeError, '"same"'
     ),
-    "pad negative": (lambda: dl.conv(image(), 4, kernel=3, pad=-1), dl.ShapeError, "pad"),
+    "pad negative": (
+        lambda: dl.conv(image(), 4, kernel=3, pad=-1), dl.ShapeError, "pad"
+    ),
     "groups that do not divide channels": (
         lambda: dl.conv(image(), 4, kernel=3, groups=2), dl.ShapeError,
         "groups=2 does not divide the 3 channels",
@@ -260,15 +268,20 @@ CASES = {
     "two graphs": (two_graphs, dl.GraphError, "other"),
     "an unused input": (no_path, dl.GraphError, "unused"),
     "an input that is none": (
-        lambda: dl.Model(dl.relu(z := image()), dl.tanh(z)), dl.GraphError, "not an Input"
+        lambda: dl.Model(dl.relu(z := image()), dl.tanh(z)), dl.GraphError,
+        "not an Input",
     ),
     "no output": (lambda: dl.Model(image(), []), dl.GraphError, "at least one"),
     "parameters that do not fit": (shared_misfit, dl.GraphError, "C2: cannot share"),
     "an empty name": (lambda: dl.relu(image(), name=""), dl.GraphError, "name"),
-    "dtype": (lambda: dl.Model(image(), image(), dtype="int8"), dl.DataError, "float32"),
+    "dtype": (
+        lambda: dl.Model(image(), image(), dtype="int8"), dl.DataError, "float32"
+    ),
     # sizes
     "more memory than there is": (too_large, dl.SizeError, "giant.*this machine has"),
-    "more parameters than fit": (too_many_parameters, dl.SizeError, "giant: parameters"),
+    "more parameters than fit": (
+        too_many_parameters, dl.SizeError, "giant: parameters"
+    ),
     "training without an output": (
         lambda: dl.Model(z := image(), [dl.relu(z), dl.tanh(z)]).train_step(
             images(), images()
@@ -277,13 +290,18 @@ CASES = {
     ),
     "threads": (lambda: dl.set_threads(0), dl.Error, "set_threads"),
     # files
-    "a file that is none": (lambda: dl.load("/nowhere/w.npz"), dl.CheckpointError, "/now"),
-    "a file of text": (lambda: wrong_file("hello"), dl.CheckpointError, "not a file of"),
+    "a file that is none": (
+        lambda: dl.load("/nowhere/w.npz"), dl.CheckpointError, "/now"
+    ),
+    "a file of text": (
+        lambda: wrong_file("hello"), dl.CheckpointError, "not a file of"
+    ),
     "an unwritable path": (
         lambda: net().save("/nowhere/w.npz"), dl.DataError, "cannot write"
     ),
     "a folder as a file": (
-        lambda: net().save(os.environ["MINIDL_TEST_DIR"]), dl.DataError, "it is a folder"
+        lambda: net().save(os.environ["MINIDL_TEST_DIR"]), dl.DataError,
+        "it is a folder",
     ),
     "a diagram nowhere": (
         lambda: net().draw("/nowhere/x.svg"), dl.DataError, "cannot write"
@@ -324,7 +342,7 @@ def test_a_refused_step_leaves_the_model_as_it_was():
     for bad in (np.array([0, 9]), np.array([0.5, 1]), np.array([0])):
         with pytest.raises(dl.Error):
             one.train_step(images(), bad)
-    with pytest.raises(dl.DivergedError, match="loss is nan.*C1"):
+    with pytest.raises(dl.DivergedError, match=r"loss is nan.*C1"):
         one.train_step(np.full((2, 8, 8, 3), np.nan, F), np.array([0, 1]))
     for name, value in one.parameters.items():
         np.testing.assert_array_equal(value, before[name])

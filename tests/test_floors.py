@@ -21,12 +21,13 @@ FLOORS = """
     plan
     fuse memory
     compile
-    store summary
+    store
     engine inputs
     optim data draw exchange look
+    summary
     checkpoint train
     model
-    probe
+    probe profile
     check
     __init__
     cli

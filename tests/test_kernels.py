@@ -1,4 +1,4 @@
-"""On whole numbers a sum has one value in any order: kernels equal naive loops bit by bit.
+"""On whole numbers a sum has one value in any order: kernels equal naive loops exactly.
 
 Every instruction-set level that this machine runs, 1 to 4 threads, forward and adjoint.
 """
@@ -9,6 +9,7 @@ import reference
 from direct import both
 
 from minidl import _ext
+from minidl.ops import winograd
 from minidl.ops.average import AvgPool
 from minidl.ops.conv import Conv
 from minidl.ops.dense import Dense
@@ -51,11 +52,12 @@ def conv_case(seed):
     c, f = groups * small(rng, [1, 2, 3, 6, 17]), groups * small(rng, [1, 2, 5, 17, 33])
     kernel = (small(rng, [1, 2, 3, 5]), small(rng, [1, 3, 4]))
     dilation = (small(rng, [1, 1, 2]), small(rng, [1, 1, 2]))
-    size = [d * (k - 1) + small(rng, [1, 2, 3, 6]) for k, d in zip(kernel, dilation)]
+    reach = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
+    size = [n + small(rng, [1, 2, 3, 6]) for n in reach]
     op = Conv(
         f, kernel, stride=(small(rng, [1, 1, 2, 3]), small(rng, [1, 2, 3])),
         pad=((small(rng, [0, 1]), small(rng, [0, 2])), (small(rng, [0, 1, 2]), 0)),
-        dilation=dilation, groups=groups, flip=bool(rng.integers(2)),
+        dilation=dilation, groups=groups, flip=bool(rng.integers(2)), algorithm="rows",
     )
     z = whole(rng, (small(rng, [1, 2, 5]), *size, c))
     theta = {k: whole(rng, p.shape) for k, p in op.infer(z.shape[1:]).theta.items()}
@@ -141,6 +143,61 @@ def test_pooling_equals_naive_loops(level):
             results.append((delta, y, delta_mean))
         for a, b in zip(*results, strict=True):
             np.testing.assert_array_equal(a, b)
+
+
+def relative(a, b):
+    """|a - b| / |b|, as lengths."""
+    return float(np.linalg.norm(a - b) / np.linalg.norm(b))
+
+
+@pytest.mark.parametrize(
+    ("shape", "f", "pad", "flip"),
+    [
+        ((4, 4, 16), 1, 1, False),
+        ((7, 5, 17), 33, 1, True),
+        ((9, 13, 8), 40, 0, False),
+        ((12, 6, 64), 16, 2, True),
+        ((28, 28, 64), 64, 1, False),
+    ],
+)
+def test_winograd_is_as_near_as_it_says(level, shape, f, pad, flip, monkeypatch):
+    """Relative L2 error against float64 at most 3e-5, rows at most 1e-6; same bits."""
+    monkeypatch.setattr(winograd, "suits", lambda *_: True)
+    rng = np.random.default_rng(0)
+    z = rng.standard_normal((2, *shape)).astype("float32")
+    fast, rows = (Conv(f, 3, pad=pad, flip=flip, algorithm=a) for a in ("auto", "rows"))
+    theta = {
+        k: rng.standard_normal(p.shape).astype("float32")
+        for k, p in fast.infer(shape).theta.items()
+    }
+    epsilon = rng.standard_normal((2, *fast.infer(shape).x)).astype("float32")
+    double = {k: v.astype(float) for k, v in theta.items()}
+    truth = both(rows, z.astype(float), double, epsilon.astype(float))
+    results = []
+    for threads in (1, 2, 3, 4):
+        _ext.set_threads(threads)
+        results.append(both(fast, z, theta, epsilon))
+    for op, bound in ((fast, 3e-5), (rows, 1e-6)):
+        x, delta, g = both(op, z, theta, epsilon)
+        assert relative(x, truth[0]) < bound
+        assert relative(delta, truth[1]) < bound
+        assert relative(g["w"], truth[2]["w"]) < bound
+    for x, delta, g in results[1:]:
+        np.testing.assert_array_equal(x, results[0][0])
+        np.testing.assert_array_equal(delta, results[0][1])
+        np.testing.assert_array_equal(g["w"], results[0][2]["w"])
+
+
+def test_winograd_keeps_nan_and_infinity_inside_their_tiles():
+    z = np.ones((1, 12, 12, 16), "float32")
+    z[0, 1, 1, 3] = np.nan
+    z[0, 10, 10, 3] = np.inf
+    theta = {"w": np.ones((3, 3, 16, 16), "float32"), "b": np.zeros(16, "float32")}
+    exact, _, _ = both(Conv(16, 3, pad=1, algorithm="rows"), z, theta)
+    fast, _, _ = both(Conv(16, 3, pad=1), z, theta)
+    bad = ~np.isfinite(exact)
+    assert (~np.isfinite(fast))[bad].all()  # nothing that is lost looks whole
+    assert np.isfinite(fast[:, 4:8, 4:8]).all()  # and it does not spread over tiles
 
 
 def test_a_level_can_be_forced(monkeypatch):

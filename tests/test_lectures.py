@@ -147,7 +147,7 @@ def test_09_sizes():
     assert dl.conv(z, 1, kernel=3).shape == (5, 5, 1)
     assert dl.conv(z, 1, kernel=3, stride=2).shape == (3, 3, 1)
     net = network(lambda z: dl.conv(z, 1, kernel=5, bias=False), (32, 32, 3))
-    assert sum(w.size for w in net.parameters.values()) == 75
+    assert net.count == 75
     assert net.plan().macs == 28 * 28 * 5 * 5 * 3 == 58_800
 
 

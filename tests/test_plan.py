@@ -14,7 +14,8 @@ from minidl.memory import apart, verify
 def residual(dtype="float64"):
     """A network with all that the planner treats apart."""
     z = dl.Input((9, 7, 4), name="image")
-    x = dl.relu(dl.batch_norm(dl.conv(z, 8, kernel=3, pad="same", name="C1"), name="N1"))
+    x = dl.batch_norm(dl.conv(z, 8, kernel=3, pad="same", name="C1"), name="N1")
+    x = dl.relu(x)
     y = dl.batch_norm(dl.conv(x, 8, kernel=3, pad="same", name="C2"), name="N2")
     x = dl.relu(y + x, name="R2")
     x = dl.concat([x, dl.conv(x, 3, kernel=1, name="C3"), x])

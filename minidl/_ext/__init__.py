@@ -18,9 +18,15 @@ from ..spec import Error
 from . import kernel as _kernel
 from .kernel import Kernel, Program
 
+__all__ = [
+    "LEVELS", "ROOMS", "Kernel", "Program", "built", "get_threads", "kernels", "level",
+    "levels", "set_threads",
+]
+
 ROOMS = (
     "elementwise", "conv", "dense", "local", "structure", "pool", "windowsum", "maxout",
-    "resize", "lrn", "im2col", "norm", "optim", "softmax", "loss", "rbf", "dropout", "winograd",
+    "resize", "lrn", "im2col", "norm", "optim", "softmax", "loss", "rbf", "dropout",
+    "winograd", "peak",
 )
 LEVELS = ("v2", "v3", "v4")
 

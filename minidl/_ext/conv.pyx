@@ -6,16 +6,19 @@
     Correlate   g = im2col(z)^T epsilon
 
 A Grid says which entries of the source each row of the matrix holds: for position
-(i, j) and tap t the `run` numbers from source pixel (i step + tap). The same grids serve
-the convolution, its transpose (one grid per phase of the stride) and the dense layer.
+(i, j) and tap t the `run` numbers from source pixel (i step + tap). The same grids
+serve the convolution, its transpose (one grid per phase of the stride) and the dense
+layer.
 """
 
 from libc.string cimport memcpy, memset
 
+from minidl._ext.finish cimport Finish, ended, factor_of, finish_of, offset_of
 from minidl._ext.kernel cimport Kernel, parts
-from minidl._ext.math cimport NONE, activate, activation
-from minidl._ext.simd cimport BLOCK, CHUNK, LANES, MR, NR, load, real, splat, store, vec
-from minidl._ext.tile cimport adjoint_tile, forward_tile
+from minidl._ext.simd cimport (
+    BLOCK, CHUNK, LANES, MR, NR, load, real, splat, store_part, vec,
+)
+from minidl._ext.tile cimport adjoint_by_rows, forward_narrow, forward_tile
 
 cdef str KIND = "d" if sizeof(real) == 8 else "f"
 COLUMNS = NR
@@ -135,18 +138,20 @@ cdef class Pack(Kernel):
     cdef void part(self, Py_ssize_t item, int slot) noexcept nogil:
         cdef Py_ssize_t panel = item // self.taps, tap = item % self.taps
         cdef Py_ssize_t l, q, width = min(<Py_ssize_t>NR, self.columns - panel * NR)
+        cdef Py_ssize_t wide = LANES if width <= LANES else NR
         cdef Py_ssize_t down = self.down, across = self.across
         cdef const real* w = self.w + self.offsets[tap] + panel * NR * across
-        cdef real* into = self.packed + (panel * self.taps + tap) * self.length * NR
-        if width < NR:
-            memset(into, 0, self.length * NR * sizeof(real))
+        cdef real* into = self.packed + (
+            panel * self.taps * NR + tap * wide) * self.length
+        if width < wide:
+            memset(into, 0, self.length * wide * sizeof(real))
         if across == 1:
             for l in range(self.length):
-                memcpy(into + l * NR, w + l * down, width * sizeof(real))
+                memcpy(into + l * wide, w + l * down, width * sizeof(real))
         else:
             for q in range(width):
                 for l in range(self.length):
-                    into[l * NR + q] = w[l * down + q * across]
+                    into[l * wide + q] = w[l * down + q * across]
 
 
 cdef class Border(Kernel):
@@ -189,16 +194,12 @@ cdef class Product(Kernel):
     cdef const real* z
     cdef const real* packed
     cdef const real* zeros
-    cdef const real* b
-    cdef const real* scale
-    cdef const real* shift
-    cdef const real* add
     cdef real* x
     cdef real* slots  # scratch: pointers of one block per thread
-    cdef int act
-    cdef real slope
+    cdef Finish end
     cdef Py_ssize_t filters, x_h, x_w, x_c, stride_h, stride_w, start_h, start_w
     cdef Py_ssize_t total, blocks, split
+    cdef bint whole  # the positions are all of x, in order
 
     def __init__(self, z, packed, x, about, scratch, b=None, tail=None):
         self.grid = grid_of(self, about)
@@ -212,22 +213,10 @@ cdef class Product(Kernel):
         self.packed = <const real*>self.read(packed, KIND, size)
         self.x = <real*>self.write(x, KIND) + <Py_ssize_t>about.into
         self.zeros = zero(self, self.grid.run)
-        self.b = <const real*>self.read(b, KIND)
-        if b is not None:
-            self.b += <Py_ssize_t>about.into
-        self.act = NONE
-        if tail is not None:
-            self.act, self.slope = activation(tail.act), tail.slope
-            self.scale = <const real*>self.read(tail.scale, KIND)
-            self.shift = <const real*>self.read(tail.shift, KIND)
-            self.add = <const real*>self.read(tail.add, KIND)
-            if tail.scale is not None:
-                self.scale += <Py_ssize_t>about.into
-                self.shift += <Py_ssize_t>about.into
-            if tail.add is not None:
-                self.add += <Py_ssize_t>about.into
+        self.end = finish_of(self, KIND, b, tail, <Py_ssize_t>about.into)
         self.slots = <real*>self.write(scratch, "B")
         self.total = self.grid.n * self.grid.rows * self.grid.cols
+        self.whole = (self.x_h, self.x_w) == (self.grid.rows, self.grid.cols)
         self.blocks = (self.total + BLOCK - 1) // BLOCK
         self.split = 1
         if 0 < self.blocks < 16:  # few blocks: share out the panels too
@@ -264,8 +253,12 @@ cdef class Product(Kernel):
                   rows + p * MR * taps)
         while panel < stop:
             for p in range(groups):
-                forward_tile(taps, run, rows + p * MR * taps,
-                             self.packed + panel * taps * run * NR, tile)
+                if self.filters - panel * NR <= LANES:
+                    forward_narrow(taps, run, rows + p * MR * taps,
+                                   self.packed + panel * taps * run * NR, tile)
+                else:
+                    forward_tile(taps, run, rows + p * MR * taps,
+                                 self.packed + panel * taps * run * NR, tile)
                 height = min(<Py_ssize_t>MR, total - m - p * MR)
                 self.finish(tile, m + p * MR, height, panel * NR)
             panel += 1
@@ -274,43 +267,34 @@ cdef class Product(Kernel):
         self, real* tile, Py_ssize_t m, Py_ssize_t height, Py_ssize_t f
     ) noexcept nogil:
         """Bias and tail; then to where the positions lie in x."""
-        cdef Py_ssize_t width = min(<Py_ssize_t>NR, self.filters - f)
-        cdef Py_ssize_t area = self.grid.rows * self.grid.cols
-        cdef Py_ssize_t r, q, image, i, j, at
-        cdef real factor[NR]
-        cdef real offset[NR]
-        cdef real other[NR]
-        cdef vec v
-        cdef vec slope = splat(self.slope)
-        for q in range(NR):
-            factor[q] = 1
-            offset[q] = 0
-            other[q] = 0
-        for q in range(width):
-            if self.b != NULL:
-                offset[q] = self.b[f + q]
-            if self.scale != NULL:
-                factor[q] = self.scale[f + q]
-                offset[q] = offset[q] * factor[q] + self.shift[f + q]
+        cdef Py_ssize_t left = min(<Py_ssize_t>LANES, self.filters - f)
+        cdef Py_ssize_t right = self.filters - f - LANES
+        cdef Py_ssize_t area = self.grid.rows * self.grid.cols, r, image, i, j, at
+        cdef vec factor0 = factor_of(&self.end, f, left)
+        cdef vec offset0 = offset_of(&self.end, f, left)
+        cdef vec factor1 = splat(0)
+        cdef vec offset1 = splat(0)
+        if right > 0:
+            right = min(<Py_ssize_t>LANES, right)
+            factor1 = factor_of(&self.end, f + LANES, right)
+            offset1 = offset_of(&self.end, f + LANES, right)
         image, j = m // area, m % area
         i = j // self.grid.cols
         j = j % self.grid.cols
         for r in range(height):
-            at = ((image * self.x_h + i * self.stride_h + self.start_h) * self.x_w
-                  + j * self.stride_w + self.start_w) * self.x_c + f
-            if self.add != NULL:
-                memcpy(other, self.add + at, width * sizeof(real))
-            for q in range(2):
-                v = (load(tile + r * NR + q * LANES) * load(factor + q * LANES)
-                     + load(offset + q * LANES) + load(other + q * LANES))
-                if self.act != NONE:
-                    v = activate(v, self.act, slope)
-                store(tile + r * NR + q * LANES, v)
-            if width == NR:
-                store(self.x + at, load(tile + r * NR))
-                store(self.x + at + LANES, load(tile + r * NR + LANES))
+            if self.whole:
+                at = (m + r) * self.x_c + f
             else:
-                memcpy(self.x + at, tile + r * NR, width * sizeof(real))
+                at = ((image * self.x_h + i * self.stride_h + self.start_h) * self.x_w
+                      + j * self.stride_w + self.start_w) * self.x_c + f
+            store_part(
+                self.x + at,
+                ended(&self.end, load(tile + r * NR), factor0, offset0, at, left), left)
+            if right > 0:
+                store_part(
+                    self.x + at + LANES,
+                    ended(&self.end, load(tile + r * NR + LANES), factor1, offset1,
+                          at + LANES, right), right)
             j += 1
             if j == self.grid.cols:
                 j = 0
@@ -400,7 +384,9 @@ cdef class Correlate(Kernel):
         cdef Py_ssize_t panels = (self.filters + NR - 1) // NR
         cdef Py_ssize_t m = self.total * part // self.parts
         cdef Py_ssize_t stop = self.total * (part + 1) // self.parts
-        cdef Py_ssize_t count, t, l, height, i
+        cdef Py_ssize_t count, t, l, height, i, heights = (run + MR - 1) // MR
+        cdef Py_ssize_t even = (run + heights - 1) // heights  # of about equal height
+        cdef bint narrow = self.filters - panel * NR <= LANES
         cdef real* sums = self.sums + (part * panels + panel) * taps * run * NR
         cdef real* e = <real*>slot
         cdef const real** rows = <const real**>(slot + CHUNK * NR * sizeof(real))
@@ -413,8 +399,9 @@ cdef class Correlate(Kernel):
             for t in range(taps):
                 l = 0
                 while l < run:
-                    height = min(<Py_ssize_t>MR, run - l)
-                    correlate(height, count, rows + t * CHUNK, l, e, tile)
+                    height = min(even, run - l)
+                    adjoint_by_rows(
+                        height, narrow, count, rows + t * CHUNK, l, e, tile)
                     for i in range(height * NR):
                         sums[(t * run + l) * NR + i] += tile[i]
                     l += height
@@ -462,26 +449,6 @@ cdef class Correlate(Kernel):
             width = min(<Py_ssize_t>NR, self.filters - panel * NR)
             for q in range(width):
                 g[(panel * NR + q) * self.across] = total[q]
-
-
-cdef inline void correlate(
-    Py_ssize_t height, Py_ssize_t count, const real** rows, Py_ssize_t l,
-    const real* e, real* tile
-) noexcept nogil:
-    """adjoint_tile of any height: the compiler knows each one it unrolls."""
-    if height == MR:
-        adjoint_tile(MR, count, rows, l, e, tile)
-    else:
-        while height >= 4:
-            adjoint_tile(4, count, rows, l, e, tile)
-            height -= 4
-            l += 4
-            tile += 4 * NR
-        while height:
-            adjoint_tile(1, count, rows, l, e, tile)
-            height -= 1
-            l += 1
-            tile += NR
 
 
 cdef class SumRows(Kernel):

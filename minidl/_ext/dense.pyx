@@ -12,7 +12,7 @@ from minidl._ext.math cimport NONE, activate, activation
 from minidl._ext.simd cimport (
     DOT_COLUMNS, DOT_ROWS, LANES, MR, NR, load, real, splat, store, total, vec,
 )
-from minidl._ext.tile cimport adjoint_tile, forward_tile
+from minidl._ext.tile cimport adjoint_by_stride, forward_tile
 
 cdef str KIND = "d" if sizeof(real) == 8 else "f"
 
@@ -91,7 +91,7 @@ cdef class Dense(Kernel):
         self, Py_ssize_t k, Py_ssize_t deep, Py_ssize_t f, Py_ssize_t wide, real* packed
     ) noexcept nogil:
         """Rows k to k + deep of columns f to f + wide, panel by panel."""
-        cdef Py_ssize_t r, p, width, whole = wide // NR, rest = wide % NR
+        cdef Py_ssize_t r, p, whole = wide // NR, rest = wide % NR
         cdef const real* w
         cdef real* into
         for r in range(deep):
@@ -235,29 +235,23 @@ cdef class DenseWeights(Kernel):
     cdef const real* epsilon
     cdef real* g
     cdef real* packed  # epsilon by panels
-    cdef const real** rows  # of z
     cdef Py_ssize_t n, i, o
 
     def __init__(self, z, epsilon, g, scratch):
-        cdef Py_ssize_t panels
         self.n = z.shape[0]
         self.i, self.o = g.shape
         self.z = <const real*>self.read(z, KIND, self.n * self.i)
         self.epsilon = <const real*>self.read(epsilon, KIND, self.n * self.o)
         self.g = <real*>self.write(g, KIND)
-        panels = (self.o + NR - 1) // NR
         self.packed = <real*>self.write(scratch, "B")
-        self.rows = <const real**>(self.packed + panels * self.n * NR)
 
     @staticmethod
     def scratch(n, o):
-        """Bytes of packed epsilon and of pointers."""
-        return n * ((o + NR - 1) // NR * NR * sizeof(real) + sizeof(void*))
+        """Bytes of packed epsilon."""
+        return n * ((o + NR - 1) // NR) * NR * sizeof(real)
 
     cdef void run(self) noexcept nogil:
-        cdef Py_ssize_t m, p
-        for m in range(self.n):
-            self.rows[m] = self.z + m * self.i
+        cdef Py_ssize_t p
         for p in range((self.o + NR - 1) // NR):
             self.pack(p)
         self.share((self.i + MR - 1) // MR, self.n * self.i * self.o // 8)
@@ -277,13 +271,9 @@ cdef class DenseWeights(Kernel):
         cdef Py_ssize_t p, q, width, height = min(<Py_ssize_t>MR, self.i - i)
         cdef real tile[MR * NR]
         for p in range(panels):
-            if height == MR:
-                adjoint_tile(MR, self.n, self.rows, i, self.packed + p * self.n * NR,
-                             tile)
-            else:
-                for q in range(height):
-                    adjoint_tile(1, self.n, self.rows, i + q,
-                                 self.packed + p * self.n * NR, tile + q * NR)
+            adjoint_by_stride(
+                height, self.o - p * NR <= LANES, self.n, self.z + i, self.i,
+                self.packed + p * self.n * NR, tile)
             width = min(<Py_ssize_t>NR, self.o - p * NR)
             for q in range(height):
                 memcpy(self.g + (i + q) * self.o + p * NR, tile + q * NR,

@@ -111,7 +111,7 @@ cdef class Kernel:
         """All of it."""
 
     cdef void part(self, Py_ssize_t item, int slot) noexcept nogil:
-        """One item of what `run` shares out; `slot` is the thread's place in scratch."""
+        """One item of what `run` shares out; the thread owns `slot` of the scratch."""
 
     cdef void share(self, Py_ssize_t items, Py_ssize_t work) noexcept nogil:
         """Do `part` for all items, by several threads if `work` is worth it.
@@ -144,4 +144,3 @@ cdef class Program:
                     kernel.run()
             else:
                 calls[i]()
-

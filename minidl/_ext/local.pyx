@@ -48,7 +48,7 @@ cdef class LocalKernel(Kernel):
 
 
 cdef class Local(LocalKernel):
-    """x[n, i, j] = sum over taps of z[n, i s + r, j s + s] w[i % th, j % tw, r, s] + b"""
+    """x[n, i, j] = sum_r,s z[n, i sh + r, j sw + s] w[i % th, j % tw, r, s] + b"""
 
     cdef const real* z
     cdef const real* w

@@ -1,10 +1,11 @@
 """The register tile: MR rows by NR columns of a product, kept in registers.
 
-    forward  x[r, f] = sum_t sum_l a[t][r][l] B[t L + l, f]     rows by pointers, B packed
-    adjoint  g[l, f] = sum_m a[m][l] E[m, f]                    over pixels m, E packed
+    forward  x[r, f] = sum_t sum_l a[t][r][l] B[t L + l, f]   rows by pointers, B packed
+    adjoint  g[l, f] = sum_m a[m][l] E[m, f]                  over pixels m, E packed
 
 GCC keeps the accumulators in registers because every loop over them has a constant
-bound. Packed matrices are panels of NR columns, filled up with zeros.
+bound. Packed matrices are panels of NR columns, filled up with zeros; the last panel
+has LANES columns if those are enough ("narrow").
 """
 
 from minidl._ext.simd cimport LANES, MR, NR, load, real, splat, store, vec
@@ -41,41 +42,37 @@ cdef inline void forward_tile(
         store(x + i * NR + LANES, c1[i])
 
 
+cdef inline void forward_narrow(
+    Py_ssize_t taps, Py_ssize_t run, const real** rows, const real* b, real* x
+) noexcept nogil:
+    """forward_tile for a panel of LANES columns; x is still [MR, NR]"""
+    cdef vec c[MR]
+    cdef const real* a[MR]
+    cdef vec b0
+    cdef Py_ssize_t t, k
+    cdef int i
+    for i in range(MR):
+        c[i] = splat(0)
+    for t in range(taps):
+        for i in range(MR):
+            a[i] = rows[t * MR + i]
+        for k in range(run):
+            b0 = load(b)
+            b += LANES
+            for i in range(MR):
+                c[i] = c[i] + splat(a[i][k]) * b0
+    for i in range(MR):
+        store(x + i * NR, c[i])
+
+
 cdef inline void adjoint_tile(
-    const int height, Py_ssize_t pixels, const real** rows, Py_ssize_t l,
-    const real* e, real* g
+    const int height, const int halves, Py_ssize_t pixels, const real** rows,
+    Py_ssize_t stride, const real* a, const real* e, real* g
 ) noexcept nogil:
-    """g [height, NR]: entries l, l + 1, ... of `rows` [pixels] times the panel e"""
-    cdef vec c0[MR]
-    cdef vec c1[MR]
-    cdef const real* a
-    cdef vec e0
-    cdef vec e1
-    cdef vec v
-    cdef Py_ssize_t m
-    cdef int i
-    for i in range(height):
-        c0[i] = splat(0)
-        c1[i] = splat(0)
-    for m in range(pixels):
-        a = rows[m] + l
-        e0 = load(e)
-        e1 = load(e + LANES)
-        e += NR
-        for i in range(height):
-            v = splat(a[i])
-            c0[i] = c0[i] + v * e0
-            c1[i] = c1[i] + v * e1
-    for i in range(height):
-        store(g + i * NR, c0[i])
-        store(g + i * NR + LANES, c1[i])
+    """g [height, NR] = sum over pixels m of a[m][:height] times the panel e
 
-
-cdef inline void strided_tile(
-    const int height, Py_ssize_t pixels, const real* a, Py_ssize_t stride,
-    const real* e, real* g
-) noexcept nogil:
-    """adjoint_tile for rows that lie `stride` apart"""
+    Pixel m's entries are at a + m stride, or at rows[m] + stride if there are rows. One
+    half of the panel is enough for a narrow one."""
     cdef vec c0[MR]
     cdef vec c1[MR]
     cdef vec e0
@@ -87,14 +84,78 @@ cdef inline void strided_tile(
         c0[i] = splat(0)
         c1[i] = splat(0)
     for m in range(pixels):
+        if rows != NULL:
+            a = rows[m] + stride
         e0 = load(e)
-        e1 = load(e + LANES)
+        if halves == 2:
+            e1 = load(e + LANES)
         e += NR
         for i in range(height):
             v = splat(a[i])
             c0[i] = c0[i] + v * e0
-            c1[i] = c1[i] + v * e1
-        a += stride
+            if halves == 2:
+                c1[i] = c1[i] + v * e1
+        if rows == NULL:
+            a += stride
     for i in range(height):
         store(g + i * NR, c0[i])
-        store(g + i * NR + LANES, c1[i])
+        if halves == 2:
+            store(g + i * NR + LANES, c1[i])
+
+
+cdef inline void adjoint_of(
+    Py_ssize_t height, const int halves, Py_ssize_t pixels, const real** rows,
+    Py_ssize_t stride, const real* a, const real* e, real* g
+) noexcept nogil:
+    """adjoint_tile of any height up to MR: the compiler unrolls each for itself."""
+    if height == MR:
+        adjoint_tile(MR, halves, pixels, rows, stride, a, e, g)
+    elif height == 1:
+        adjoint_tile(1, halves, pixels, rows, stride, a, e, g)
+    elif height == 2:
+        adjoint_tile(2, halves, pixels, rows, stride, a, e, g)
+    elif height == 3:
+        adjoint_tile(3, halves, pixels, rows, stride, a, e, g)
+    elif height == 4:
+        adjoint_tile(4, halves, pixels, rows, stride, a, e, g)
+    elif height == 5:
+        adjoint_tile(5, halves, pixels, rows, stride, a, e, g)
+    elif MR > 6:
+        if height == 6:
+            adjoint_tile(min(6, MR), halves, pixels, rows, stride, a, e, g)
+        elif height == 7:
+            adjoint_tile(min(7, MR), halves, pixels, rows, stride, a, e, g)
+        elif height == 8:
+            adjoint_tile(min(8, MR), halves, pixels, rows, stride, a, e, g)
+        elif height == 9:
+            adjoint_tile(min(9, MR), halves, pixels, rows, stride, a, e, g)
+        elif height == 10:
+            adjoint_tile(min(10, MR), halves, pixels, rows, stride, a, e, g)
+        elif height == 11:
+            adjoint_tile(min(11, MR), halves, pixels, rows, stride, a, e, g)
+        elif height == 12:
+            adjoint_tile(min(12, MR), halves, pixels, rows, stride, a, e, g)
+        else:
+            adjoint_tile(min(13, MR), halves, pixels, rows, stride, a, e, g)
+
+
+cdef inline void adjoint_by_rows(
+    Py_ssize_t height, bint narrow, Py_ssize_t pixels, const real** rows,
+    Py_ssize_t l, const real* e, real* g
+) noexcept nogil:
+    """Entries l to l + height of the rows that pointers find"""
+    if narrow:
+        adjoint_of(height, 1, pixels, rows, l, NULL, e, g)
+    else:
+        adjoint_of(height, 2, pixels, rows, l, NULL, e, g)
+
+
+cdef inline void adjoint_by_stride(
+    Py_ssize_t height, bint narrow, Py_ssize_t pixels, const real* a,
+    Py_ssize_t stride, const real* e, real* g
+) noexcept nogil:
+    """Entries of rows that lie `stride` apart"""
+    if narrow:
+        adjoint_of(height, 1, pixels, NULL, stride, a, e, g)
+    else:
+        adjoint_of(height, 2, pixels, NULL, stride, a, e, g)

@@ -16,7 +16,7 @@ from minidl._ext.kernel cimport Kernel
 from minidl._ext.simd cimport (
     LANES, MR, NR, load, load_part, real, splat, store, store_part, vec,
 )
-from minidl._ext.tile cimport forward_tile, strided_tile
+from minidl._ext.tile cimport adjoint_by_stride, forward_narrow, forward_tile
 
 cdef str KIND = "d" if sizeof(real) == 8 else "f"
 
@@ -124,22 +124,19 @@ cdef class WinogradPack(Kernel):
     cdef void part(self, Py_ssize_t item, int slot) noexcept nogil:
         cdef Py_ssize_t panels = (self.f + NR - 1) // NR
         cdef Py_ssize_t panel = item // self.c, c = item % self.c, q, n, at
+        cdef Py_ssize_t wide = NR if self.f - panel * NR > LANES else LANES
         cdef int r, half, tap
         cdef real column[9 * LANES]
         cdef vec w[9]
         cdef vec t[18]
         cdef vec u[POINTS]
-        for half in range(2):
+        for half in range(wide // LANES):
             n = min(<Py_ssize_t>LANES, self.f - panel * NR - half * LANES)
-            if n < 0:
-                n = 0
             for r in range(9):
                 tap = 8 - r if self.turned else r
                 at = tap * self.tap + c * self.down + (
                     panel * NR + half * LANES) * self.across
-                if n == 0:
-                    w[r] = splat(0)
-                elif self.across == 1:
+                if self.across == 1:
                     w[r] = load_part(self.w + at, n)
                 else:
                     for q in range(LANES):
@@ -150,8 +147,8 @@ cdef class WinogradPack(Kernel):
             for r in range(6):
                 point_weights(t + 3 * r, 1, u + 6 * r, 1)
             for r in range(POINTS):
-                store(self.u + ((r * panels + panel) * self.c + c) * NR + half * LANES,
-                      u[r])
+                store(self.u + (r * panels + panel) * self.c * NR + c * wide
+                      + half * LANES, u[r])
 
 
 cdef class WinogradGrid(Kernel):
@@ -190,8 +187,12 @@ cdef class WinogradGrid(Kernel):
             k = min(<Py_ssize_t>LANES, self.c - c)
             for i in range(6):
                 row = i * line + c
+                if inside and k == LANES:
+                    for j in range(6):
+                        d[i * 6 + j] = load(z + row + j * self.c)
+                    continue
                 for j in range(6):
-                    if inside or (0 <= y + i < self.h and 0 <= x + j < self.w):
+                    if 0 <= y + i < self.h and 0 <= x + j < self.w:
                         d[i * 6 + j] = load_part(z + row + j * self.c, k)
                     else:
                         d[i * 6 + j] = splat(0)
@@ -257,20 +258,24 @@ cdef class Winograd(WinogradGrid):
                 while k < count:
                     self.multiply(
                         v + (point * block + k) * self.wide, count - k, u,
-                        m + ((point * self.panels + p) * block + k) * NR)
+                        m + ((point * self.panels + p) * block + k) * NR,
+                        self.f - p * NR <= LANES)
                     k += MR
         for k in range(count):
             self.collect(first + k, m + k * NR)
 
     cdef void multiply(
-        self, const real* v, Py_ssize_t count, const real* u, real* m
+        self, const real* v, Py_ssize_t count, const real* u, real* m, bint narrow
     ) noexcept nogil:
         """MR rows of the product of one point; rows past the last repeat it."""
         cdef const real* rows[MR]
         cdef Py_ssize_t i
         for i in range(MR):
             rows[i] = v + min(i, count - 1) * self.wide
-        forward_tile(1, self.c, rows, u, m)
+        if narrow:
+            forward_narrow(1, self.c, rows, u, m)
+        else:
+            forward_tile(1, self.c, rows, u, m)
 
     cdef void collect(self, Py_ssize_t tile, const real* m) noexcept nogil:
         """Y = A^T m A for all filters, finished, to where the tile lies in x"""
@@ -412,17 +417,9 @@ cdef class WinogradWeights(WinogradGrid):
         cdef const real* e = self.e + pair * self.block * NR
         cdef real* u = self.u + (pair * self.c + c) * NR
         cdef real tile[MR * NR]
-        if height == MR:
-            strided_tile(MR, self.count, v, self.wide, e, tile)
-        else:
-            i = 0
-            while i < height:
-                if height - i >= 4:
-                    strided_tile(4, self.count, v + i, self.wide, e, tile + i * NR)
-                    i += 4
-                else:
-                    strided_tile(1, self.count, v + i, self.wide, e, tile + i * NR)
-                    i += 1
+        adjoint_by_stride(
+            height, self.f - pair % self.panels * NR <= LANES, self.count, v, self.wide,
+            e, tile)
         if self.first == 0:
             for i in range(height * NR):
                 u[i] = tile[i]

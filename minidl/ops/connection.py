@@ -69,8 +69,9 @@ class ConnectionConv(Conv):
     def prepare(self, theta: Any) -> Any:
         *kernel, channels, _ = theta.full.shape
         at = self.places(channels, prod(kernel))
+        scatter = kernels(theta.w).Scatter(theta.w, theta.full, at)
         full = SimpleNamespace(w=theta.full, packed=theta.packed)
-        return [kernels(theta.w).Scatter(theta.w, theta.full, at), *super().prepare(full)]
+        return [scatter, *super().prepare(full)]
 
     def adjoint(
         self, epsilon: Any, z: Any, theta: Any, x: Any, tape: Any, scratch: Any,

@@ -76,11 +76,11 @@ class Conv(Window):
         shape = geometry(self, z, x)
         if self.way(shape, itemsize) == "winograd":
             c, f = shape.c, shape.f
-            back = winograd.adjoint_scratch(shape, threads, itemsize)
+            delta = winograd.adjoint_scratch(shape, threads, itemsize)
             return Book(
                 const={"points": Array((winograd.packed(c, f, itemsize),))},
                 scratch=winograd.scratch(c, f, threads, itemsize),
-                adjoint_scratch=max(back, sum_bytes(x, itemsize)),
+                adjoint_scratch=max(delta, sum_bytes(x, itemsize)),
             )
         forward, back = shape.forward(), shape.transposed()
         delta = packed(back, itemsize) * itemsize + pointers(back, threads, itemsize)
@@ -162,8 +162,8 @@ def conv(
         How many filters, their size, their step and the distance between their taps;
         one number for all axes, or one per axis.
     pad
-        "valid", "same" (before striding, as many positions as pixels), "full", a number,
-        one per axis, or (before, after) per axis.
+        "valid", "same" (before striding, as many positions as pixels), "full", a
+        number, one per axis, or (before, after) per axis.
     groups
         Filters of group k read the channels of group k alone; as many groups as
         channels make a depthwise convolution.
@@ -190,8 +190,8 @@ def conv(
     >>> dl.conv(dl.Input((4, 4, 1)), 6, kernel=5, name="C1")
     Traceback (most recent call last):
     ...
-    minidl.spec.ShapeError: C1: kernel 5 is larger than the padded height 4 (4 + 0 + 0); \
-use more padding or a smaller kernel [inputs: input 4x4x1]
+    minidl.spec.ShapeError: C1: kernel 5 is larger than the padded height 4 \
+(4 + 0 + 0); use more padding or a smaller kernel [inputs: input 4x4x1]
     """
     op = Conv(
         filters, kernel, stride, pad, dilation, groups, bias, flip, init, algorithm

@@ -100,7 +100,7 @@ class ConvTranspose(Window):
     ) -> Any:
         shape = geometry(self, epsilon.shape, z.shape)
         z, epsilon = flat(z), flat(epsilon)
-        made = []
+        made: list[Any] = []
         if delta is not None:
             grids = shape.forward()
             made, source, rest = bordered(shape, epsilon, scratch)
@@ -157,7 +157,9 @@ CASES = (
     _case((3, 2, 3), filters=4, kernel=3),
     _case((4, 3, 17), filters=3, kernel=4, stride=2, pad=1),
     _case((2, 3, 3), filters=18, kernel=2, stride=3, extra=2),
-    _case((3, 3, 4), filters=6, kernel=3, groups=2, stride=2, pad=1, flip=True, extra=1),
+    _case(
+        (3, 3, 4), filters=6, kernel=3, groups=2, stride=2, pad=1, flip=True, extra=1
+    ),
     _case((4, 3, 2), filters=3, kernel=2, dilation=2, bias=False),
     _case((5, 3), filters=2, kernel=3, stride=2),
 )

@@ -120,7 +120,9 @@ class Geometry:
             right = [(s, (q + left - s * dw) // sw) for s in range(kw)
                      if (q + left - s * dw) % sw == 0]
             taps = tuple((i, j) for (_, i), (_, j) in product(down, right))
-            offsets = tuple(self._offset(r, s) for (r, _), (s, _) in product(down, right))
+            offsets = tuple(
+                self._offset(r, s) for (r, _), (s, _) in product(down, right)
+            )
             for k in range(self.groups):
                 into = k * (self.f // self.groups)
                 grids.append(

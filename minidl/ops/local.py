@@ -55,12 +55,14 @@ class Local(Op):
 
     def infer(self, *z: Shape) -> Spec:
         if len(z[0]) != 3:
-            raise ShapeError(f"expected (height, width, channels), got {len(z[0])} axes")
+            raise ShapeError(
+                f"expected (height, width, channels), got {len(z[0])} axes"
+            )
         at = self.place()
         out = tuple(
             size(*each) for each in zip(
-                ("height", "width"), z[0][:2], at.kernel, at.stride, at.pad, at.dilation,
-                strict=True,
+                ("height", "width"), z[0][:2], at.kernel, at.stride, at.pad,
+                at.dilation, strict=True,
             )
         )
         f = whole("filters", self.filters)

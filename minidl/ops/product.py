@@ -37,8 +37,8 @@ class Window(Op):
                 f"expected an input of (height, width, channels) or (width, channels), "
                 f"got {len(z)} axes"
             )
-        named = {"kernel": self.kernel, "stride": self.stride, "dilation": self.dilation}
-        return tuple(several(k, v, len(z) - 1) for k, v in named.items())
+        named = ("kernel", "stride", "dilation")
+        return tuple(several(k, getattr(self, k), len(z) - 1) for k in named)
 
     def check(self, channels: int) -> None:
         """Groups must divide what goes in and what comes out."""
@@ -47,8 +47,8 @@ class Window(Op):
         for name, value in {"channels": channels, "filters": self.filters}.items():
             if value % self.groups:
                 raise ShapeError(
-                    f"groups={self.groups} does not divide the {value} {name}; choose a "
-                    "divisor of both channels and filters"
+                    f"groups={self.groups} does not divide the {value} {name}; choose "
+                    "a divisor of both channels and filters"
                 )
 
     def theta(self, shape: tuple[int, ...], fan: tuple[int, int]) -> dict[str, Param]:
@@ -65,18 +65,14 @@ def flat(array: Any) -> Any:
 def geometry(op: Window, image: Shape, out: Shape, pad: Any = None) -> Geometry:
     """The convolution that takes `image` (n, ..., c) to `out` (n, ..., f)."""
     kernel, stride, dilation = op.axes(image[1:])
-    around = sides(op.pad, kernel, dilation) if pad is None else pad
-    one = len(kernel) == 1
+    around: Any = sides(op.pad, kernel, dilation) if pad is None else pad
+    pairs: list[Any] = [image[1:-1], out[1:-1], kernel, stride, dilation]
+    if len(kernel) == 1:
+        pairs, around = [(1, *v) for v in pairs], ((0, 0), *around)
+    size, to, kernel, stride, dilation = pairs
     return Geometry(
-        image[0],
-        (1, image[1]) if one else image[1:3],
-        (1, out[1]) if one else out[1:3],
-        image[-1],
-        out[-1],
-        *((1, *v) if one else v for v in (kernel, stride, dilation)),
-        ((0, 0), *around) if one else around,
-        op.groups,
-        op.flip,
+        image[0], size, to, image[-1], out[-1], kernel, stride, dilation, around,
+        op.groups, op.flip,
     )
 
 
@@ -96,7 +92,8 @@ def pack(grids: list[Grid], w: Any, into: Any, transposed: bool, f: int) -> list
             run = grid.inner // len(grid.offsets)
             made.append(
                 kernels(w).Pack(
-                    w, into[at : at + size], grid.offsets, run, grid.filters, down, across
+                    w, into[at : at + size], grid.offsets, run, grid.filters, down,
+                    across,
                 )
             )
         at += size

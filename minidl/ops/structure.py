@@ -13,26 +13,29 @@ from ..graph import Node, Op, show
 from ..spec import Shape, ShapeError, Spec, several
 from .row import Case, Row
 
-Amount = int | tuple[int, ...] | tuple[tuple[int, int], ...]
+Amount = int | tuple[int | tuple[int, int], ...]
 Sides = tuple[tuple[int, ...], ...]
 
 
 def _sides(amount: Any, axes: int) -> Sides:
-    """(before, after) for each of the axes before the channels."""
+    """(before, after) for each of the axes before the channels, and for these."""
     if axes < 1:
         raise ShapeError("expected an axis before the channels")
-    each = amount if isinstance(amount, tuple | list) else (amount,) * axes
-    if len(each) != axes:
+    each = tuple(amount) if isinstance(amount, tuple | list) else (amount,) * axes
+    if len(each) == axes:
+        each += (0,)
+    if len(each) != axes + 1:
         raise ShapeError(
             f"amount: expected a number, or one or a (before, after) pair for each of "
-            f"the {axes} axes before the channels, got {amount!r}"
+            f"the {axes} axes before the channels (and for the channels), got "
+            f"{amount!r}"
         )
     return tuple(several("amount", one, 2, 0) for one in each)
 
 
 def _inner(x: Any, sides: Sides) -> Any:
     """The part of x that the sides leave."""
-    cuts = [slice(a, n - b) for n, (a, b) in zip(x.shape[1:-1], sides, strict=True)]
+    cuts = [slice(a, n - b) for n, (a, b) in zip(x.shape[1:], sides, strict=True)]
     return x[(slice(None), *cuts)]
 
 
@@ -40,7 +43,7 @@ def _frame(x: Any, sides: Sides, value: float) -> list[Any]:
     """Kernels that write `value` around the inner part of x."""
     move, constant = kernels(x).Move, np.full((), value, x.dtype)
     inner, found = [slice(None)], []
-    for n, (before, after) in zip(x.shape[1:-1], sides, strict=True):
+    for n, (before, after) in zip(x.shape[1:], sides, strict=True):
         for side in (slice(0, before), slice(n - after, n)):
             part = x[(*inner, side)]
             if part.size:
@@ -58,12 +61,10 @@ class Pad(Op):
     keeps: ClassVar[tuple[str, ...]] = ()
 
     def infer(self, *z: Shape) -> Spec:
-        *axes, c = z[0] or (None,)
-        sides = _sides(self.amount, len(axes))
+        sizes = zip(z[0], _sides(self.amount, len(z[0]) - 1), strict=True)
         if not isinstance(self.value, int | float):
             raise ShapeError(f"value: expected a number, got {self.value!r}")
-        sizes = zip(axes, sides, strict=True)
-        return Spec((*(n if n is None else n + sum(side) for n, side in sizes), c))
+        return Spec(tuple(n if n is None else n + sum(side) for n, side in sizes))
 
     def forward(self, z: Any, theta: Any, x: Any, tape: Any, scratch: Any) -> Any:
         sides = _sides(self.amount, z.ndim - 2)
@@ -80,14 +81,15 @@ class Pad(Op):
 def pad(
     z: Node, amount: Amount, value: float = 0.0, name: str | None = None
 ) -> Node:
-    """Put `value` around height and width.
+    """Put `value` around height and width, and beside the channels if asked to.
 
     Parameters
     ----------
     z
         The node to pad.
     amount
-        A number for every side, one per axis, or (before, after) per axis.
+        A number for every side, one per axis, or (before, after) per axis; the channels
+        come last, and may be left out.
     value
         What to put there.
     name
@@ -98,6 +100,8 @@ def pad(
     >>> import minidl as dl
     >>> dl.pad(dl.Input((4, 4, 3)), ((0, 1), (2, 2)))
     <pad: pad 5x8x3>
+    >>> dl.pad(dl.Input((4, 4, 3)), (0, 0, (2, 3)))
+    <pad: pad 4x4x8>
     """
     return Node(Pad(amount, value), (z,), name)
 
@@ -110,13 +114,11 @@ class Crop(Op):
     keeps: ClassVar[tuple[str, ...]] = ()
 
     def infer(self, *z: Shape) -> Spec:
-        *axes, c = z[0] or (None,)
-        sides = _sides(self.amount, len(axes))
-        for n, (before, after) in zip(axes, sides, strict=True):
+        sizes = list(zip(z[0], _sides(self.amount, len(z[0]) - 1), strict=True))
+        for n, (before, after) in sizes:
             if n is not None and before + after >= n:
                 raise ShapeError(f"{before} + {after} of {n} leave nothing; use less")
-        sizes = zip(axes, sides, strict=True)
-        return Spec((*(n if n is None else n - sum(side) for n, side in sizes), c))
+        return Spec(tuple(n if n is None else n - sum(side) for n, side in sizes))
 
     def forward(self, z: Any, theta: Any, x: Any, tape: Any, scratch: Any) -> Any:
         return kernels(x).Move(_inner(z, _sides(self.amount, z.ndim - 2)), x)
@@ -131,14 +133,15 @@ class Crop(Op):
 
 
 def crop(z: Node, amount: Amount, name: str | None = None) -> Node:
-    """Cut `amount` off height and width.
+    """Cut `amount` off height and width, and off the channels if asked to.
 
     Parameters
     ----------
     z
         The node to crop.
     amount
-        A number for every side, one per axis, or (before, after) per axis.
+        A number for every side, one per axis, or (before, after) per axis; the channels
+        come last, and may be left out.
     name
         The node's name.
 
@@ -231,11 +234,14 @@ ROWS = (
         Case(((7, 5, 3),), {"amount": (0, 2), "value": -1.5}),
         Case(((7, 5, 17),), {"amount": ((1, 2), (3, 0))}),
         Case(((9, 2),), {"amount": ((4, 0),)}),
+        Case(((7, 5, 3),), {"amount": (0, 0, (1, 2))}),
+        Case(((3, 2, 17),), {"amount": (1, (0, 2), 3), "value": 2.5}),
     )),
     Row(Crop, crop, (
         Case(((3, 3, 1),), {"amount": 1}),
         Case(((7, 5, 3),), {"amount": (0, 2)}),
         Case(((7, 5, 17),), {"amount": ((1, 2), (3, 0))}),
+        Case(((3, 2, 17),), {"amount": (1, 0, (4, 3))}),
     )),
     Row(Concat, concat, (
         Case(((1, 1, 1),)),

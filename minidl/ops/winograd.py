@@ -1,4 +1,4 @@
-"""When Winograd's algorithm serves a convolution, and its kernels for all directions."""
+"""When Winograd's algorithm serves a convolution; its kernels for all directions."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 from .._ext import kernels
 from .grid import Geometry
 
-# Multiply-adds that the transforms of one entry cost, in the time of a product's: fitted
-# on an AVX-512 machine (Zen 4, 2 cores) over 60 shapes of c, f from 3 to 512.
+# Multiply-adds that the transforms of one entry cost, in the time of a product's:
+# fitted on an AVX-512 machine (Zen 4, 2 cores) over 60 shapes of c, f from 3 to 512.
 TRANSFORM = 24
 # A tile's share of reading the 36 transformed filters, in the same measure: with few
 # tiles that is most of the time.
