@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -43,17 +43,38 @@ class Engine:
         self, inputs: Mapping[str, np.ndarray], seeds: Sequence[np.ndarray] = ()
     ) -> None:
         """Copy in, run every step; the results lie in the arrays of the plan."""
-        arrays, plan = self.arrays, self.plan
-        for name, value in inputs.items():
-            np.copyto(arrays[plan.inputs[name]], value)
-        for one, value in zip(plan.seeds, seeds, strict=True):
-            np.copyto(arrays[one], value)
+        self.fill(inputs, seeds)
         if self.prepare.steps:
             version = self.store.touched()
             if version != self.version:
                 self.prepare()
                 self.version = version
         self.body()
+
+    def fill(
+        self, inputs: Mapping[str, np.ndarray], seeds: Sequence[np.ndarray]
+    ) -> None:
+        """Copy in."""
+        arrays, plan = self.arrays, self.plan
+        for name, value in inputs.items():
+            np.copyto(arrays[plan.inputs[name]], value)
+        for one, value in zip(plan.seeds, seeds, strict=True):
+            np.copyto(arrays[one], value)
+
+    def first_bad(
+        self, inputs: Mapping[str, np.ndarray], seeds: Sequence[np.ndarray]
+    ) -> str:
+        """Run once more, step by step: the first node whose x is NaN or infinite."""
+        self.fill(inputs, seeds)
+        for name, value in inputs.items():
+            if not np.isfinite(value).all():
+                return name
+        for step, calls in self.body.by_step():
+            for call in calls:
+                call()
+            if step.do == "forward" and not np.isfinite(self.array(step.x)).all():
+                return step.node
+        return "none: it is finite now"
 
     def theta(self, step_theta: Mapping[str, str | int]) -> SimpleNamespace:
         """Parameters and const regions by their local names."""
@@ -92,6 +113,14 @@ class Bound:
                 kernel()
             calls += made
         self.program, self.marks = Program(calls), marks
+
+    def by_step(self) -> Iterator[tuple[Step, list[Callable[[], Any]]]]:
+        """The steps, each with its calls; after the first run."""
+        if self.program is not None:
+            calls = self.program.calls
+            ends = [*self.marks[1:], len(calls)]
+            for step, start, end in zip(self.steps, self.marks, ends, strict=True):
+                yield step, calls[start:end]
 
     def call(self, step: Step) -> Callable[[], Any]:
         """The op's function on the arrays of a step."""

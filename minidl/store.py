@@ -57,6 +57,11 @@ class Store:
             self.arrays[name][...] = init.make(param, rng, kind)
         self.alone = {k: self._holders(k) for k in self.owners}
 
+    @property
+    def buffers(self) -> list[np.ndarray]:
+        """The arrays that no gradient reaches."""
+        return [array for name, array in self.arrays.items() if name not in self.at]
+
     def _holders(self, name: str) -> int:
         return sys.getrefcount(self.owners[name])
 

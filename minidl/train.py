@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -107,13 +107,18 @@ class Trainer:
             )
         with model._lock:
             engine, update = self._engine(given)
-            engine.run(given, (np.ones((), model.dtype),))
+            before = [(one, one.copy()) for one in self.store.buffers]
+            seeds = (np.ones((), model.dtype),)
+            engine.run(given, seeds)
             value = float(engine.array(engine.plan.outputs[0]))
             if not np.isfinite(value):
+                restore(before)
+                node = engine.first_bad(given, seeds)
+                restore(before)
                 raise DivergedError(
                     f"{model.name}: the loss is {value} at step {self.steps} (first at "
-                    f"node {first_bad(engine)}); the parameters are as before the "
-                    "step; use a smaller learning rate, or look for NaN in the images"
+                    f"node {node}); the model is as it was before the step; use a "
+                    "smaller learning rate, or look for NaN in the images"
                 )
             update()
             self.steps += 1
@@ -136,12 +141,10 @@ class Trainer:
         return self._engines[key]
 
 
-def first_bad(engine: Engine) -> str:
-    """The first node whose x holds NaN or infinity."""
-    for step in engine.plan.steps:
-        if step.do == "forward" and not np.isfinite(engine.array(step.x)).all():
-            return step.node
-    return "none: it was overwritten since"
+def restore(saved: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
+    """Put back what was saved of arrays."""
+    for array, old in saved:
+        array[...] = old
 
 
 @dataclass

@@ -23,7 +23,7 @@ def resnet_cifar(
     --------
     >>> from minidl.models.resnet_cifar import resnet_cifar
     >>> resnet_cifar(8)
-    <Model resnet8: image -> fc, 35 nodes>
+    <Model resnet8: image -> fc, 31 nodes>
     """
     n, rest = divmod(depth - 2, 6)
     if rest or n < 1:

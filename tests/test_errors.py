@@ -342,9 +342,24 @@ def test_a_refused_step_leaves_the_model_as_it_was():
     for bad in (np.array([0, 9]), np.array([0.5, 1]), np.array([0])):
         with pytest.raises(dl.Error):
             one.train_step(images(), bad)
-    with pytest.raises(dl.DivergedError, match=r"loss is nan.*C1"):
+    with pytest.raises(dl.DivergedError, match=r"loss is nan.*node image"):
         one.train_step(np.full((2, 8, 8, 3), np.nan, F), np.array([0, 1]))
     for name, value in one.parameters.items():
+        np.testing.assert_array_equal(value, before[name])
+
+
+def test_a_loss_that_is_nan_names_the_node_and_keeps_the_statistics():
+    z = dl.Input((8, 8, 3), name="image")
+    x = dl.batch_norm(dl.conv(z, 4, kernel=3, name="C1"), name="N1")
+    x = dl.dropout(dl.relu(dl.conv(x, 4, kernel=3, name="C2")), 0.2, name="D2")
+    one = dl.Model(z, dl.dense(dl.flatten(x), 5, name="F3"))
+    one.train_step(images(), np.array([0, 1]))
+    one.parameters["C2.b"][1] = np.inf
+    before = {k: v.copy() for k, v in one.buffers.items()}
+    with pytest.raises(dl.DivergedError, match="node C2"):
+        one.train_step(images(), np.array([0, 1]))
+    assert set(before) == {"N1.mean", "N1.var", "D2.draws"}
+    for name, value in one.buffers.items():
         np.testing.assert_array_equal(value, before[name])
 
 

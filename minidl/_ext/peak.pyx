@@ -5,7 +5,7 @@ from minidl._ext.simd cimport LANES, real, splat, total, vec
 
 cdef str KIND = "d" if sizeof(real) == 8 else "f"
 cdef enum:
-    CHAINS = 14  # that wait for nobody: enough to hide the latency, few for 16 registers
+    CHAINS = 14  # independent: enough to hide the latency, few for 16 registers
     ROUNDS = 20_000
 
 
@@ -31,10 +31,10 @@ cdef class Peak(Kernel):
         cdef vec c[CHAINS]
         cdef vec a = splat(<real>0.75), b = splat(<real>0.25)
         cdef int i
-        cdef Py_ssize_t k
+        cdef Py_ssize_t _round
         for i in range(CHAINS):
             c[i] = splat(i + 2)  # not 1, which would stay 1
-        for k in range(ROUNDS):
+        for _round in range(ROUNDS):
             for i in range(CHAINS):
                 c[i] = c[i] * a + b
         for i in range(1, CHAINS):

@@ -9,8 +9,6 @@ pass with turned, transposed filters. A. Lavin, S. Gray, "Fast algorithms for
 convolutional neural networks", 2016, has the matrices.
 """
 
-from libc.string cimport memset
-
 from minidl._ext.finish cimport Finish, ended, factor_of, finish_of, offset_of
 from minidl._ext.kernel cimport Kernel
 from minidl._ext.simd cimport (
@@ -248,7 +246,6 @@ cdef class Winograd(WinogradGrid):
         cdef real* v = self.slots + slot * POINTS * block * size
         cdef real* m = v + POINTS * block * self.wide
         cdef const real* u
-        cdef const real* rows[MR]
         for k in range(count):
             self.transform(first + k, v + k * self.wide, block * self.wide)
         for point in range(POINTS):
