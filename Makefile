@@ -9,7 +9,7 @@ wants = $$($(PY) -c 'import tomllib; \
 extra = $(call wants,["project"]["optional-dependencies"]["$(1)"])
 pip = $(PY) -m pip install --quiet --disable-pip-version-check
 
-.PHONY: all build demo test check dist clean
+.PHONY: all build demo test check bench dist clean
 
 all: build
 
@@ -49,6 +49,10 @@ check: .venv/built .venv/lint
 	$(PY) -m pip wheel --quiet --no-build-isolation --no-deps --wheel-dir build/typed .
 	$(PY) -m zipfile -e build/typed/*.whl build/typed
 	cd build/typed && ../../$(PY) -m mypy -p minidl --config-file ../../pyproject.toml
+
+# PEERS_PYTHON=/elsewhere/bin/python has the peers; BENCH="--quick --only lenet5"
+bench: .venv/built
+	$(PY) benchmarks/bench.py $(BENCH)
 
 dist: .venv/built
 	$(pip) build

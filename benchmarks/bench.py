@@ -7,12 +7,13 @@
 Every contestant is a process of its own. Of one network, mode and batch all are loaded
 and warmed up one by one, and then run in turns, round by round, in a changing order;
 ratios are medians over the rounds of times taken in the same round. Memory is the peak
-of the process's resident memory after its warm-up. Everybody has the same parameters and
-images in float32, and what they compute is compared. A training step is forward,
-adjoint and SGD with momentum under softmax cross-entropy.
+of the process's resident memory after its warm-up. Everybody has the same parameters
+and images in float32, and who computes something else is left out. A training step is
+forward, adjoint and SGD with momentum under softmax cross-entropy.
 
 Peers that are not installed are left out by name: torch, onnxruntime, openvino, ncnn;
-onnx and pnnx convert for the last three. They may live in another environment: --python.
+onnx and pnnx convert for the last three. They may live in another environment, whose
+interpreter --python names.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,8 +54,8 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     add = top.add_argument
-    add("--only", nargs="+", choices=NETWORKS, default=list(NETWORKS), metavar="NETWORK",
-        help=", ".join(NETWORKS))  # fmt: skip
+    add("--only", nargs="+", choices=NETWORKS, default=list(NETWORKS),
+        metavar="NETWORK", help=", ".join(NETWORKS))  # fmt: skip
     add("--mode", choices=MODES, help="one of them alone")
     add("--batch", type=int, help="this one, instead of each network's")
     add("--peers", nargs="*", choices=PEERS, default=PEERS, metavar="PEER",
@@ -96,7 +99,9 @@ def main() -> None:
     options = parser().parse_args()
     if options.quick:
         options.rounds, options.turn = 2, 0.05
-    options.python = options.python or os.sys.executable
+    options.python = shutil.which(options.python or sys.executable)
+    if options.python is None:
+        sys.exit("--python: there is no such interpreter")
     options.out.parent.mkdir(parents=True, exist_ok=True)
     found: dict[str, Any] = {
         "machine": facts(options.isa), "rounds": options.rounds, "turn": options.turn,

@@ -24,8 +24,8 @@ def model() -> str:
         text = Path("/proc/cpuinfo").read_text()
     except OSError:
         return platform.processor() or platform.machine()
-    found = [line.partition(":")[2] for line in text.splitlines() if "model name" in line]
-    return found[0].strip() if found else platform.machine()
+    names = [line for line in text.splitlines() if line.startswith("model name")]
+    return names[0].partition(":")[2].strip() if names else platform.machine()
 
 
 def facts(isa: str | None = None) -> dict[str, Any]:

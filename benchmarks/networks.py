@@ -24,8 +24,8 @@ def dense(c: int, f: int, dropout: float = 0) -> nn.Module:
 def lenet5() -> nn.Module:
     """LeNet-5 with max pooling and ReLU."""
     return nn.Sequential(
-        conv(1, 6, 5), nn.MaxPool2d(2), conv(6, 16, 5), nn.MaxPool2d(2), conv(16, 120, 5),
-        nn.Flatten(), dense(120, 84), nn.Linear(84, 10),
+        conv(1, 6, 5), nn.MaxPool2d(2), conv(6, 16, 5), nn.MaxPool2d(2),
+        conv(16, 120, 5), nn.Flatten(), dense(120, 84), nn.Linear(84, 10),
     )  # fmt: skip
 
 
@@ -69,6 +69,8 @@ def conv_norm(c: int, f: int, kernel: int, stride: int = 1) -> nn.Module:
 class Padded(nn.Module):
     """Every second pixel, and maps of zeros: a shortcut without parameters."""
 
+    pooled = False  # the same by pooling of 1x1, for those that know no strided slice
+
     def __init__(self, more: int) -> None:
         super().__init__()
         self.more = more
@@ -76,7 +78,8 @@ class Padded(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         """Decimate and pad."""
         sides = (self.more // 2, self.more - self.more // 2)
-        return functional.pad(z[:, :, ::2, ::2], (0, 0, 0, 0, *sides))
+        z = functional.max_pool2d(z, 1, 2) if self.pooled else z[:, :, ::2, ::2]
+        return functional.pad(z, (0, 0, 0, 0, *sides))
 
 
 class Block(nn.Module):

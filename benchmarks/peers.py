@@ -42,6 +42,7 @@ def converter(case: dict[str, Any]) -> Contest:
             import pnnx
         except ImportError:
             return lambda: 0, lambda found: found
+        networks.Padded.pooled = True
         whole = torch.nn.Sequential(OrderedDict(net=net))
         pnnx.export(whole, f"{case['stem']}.pt", (x,), fp16=False)
     return lambda: 0, lambda found: found
@@ -142,7 +143,8 @@ def ncnn(case: dict[str, Any]) -> Contest:
     if net.load_param(converted(case, ".ncnn.param")):
         raise Refused("it does not know all layers")
     net.load_model(converted(case, ".ncnn.bin"))
-    x = ncnn.Mat(images_of(case)[0])
+    image = images_of(case)[0]
+    x = ncnn.Mat(image).clone()  # what it is made of only points to the image
 
     def run() -> Any:
         one = net.create_extractor()
@@ -150,5 +152,3 @@ def ncnn(case: dict[str, Any]) -> Contest:
         return one.extract("out0")[1]
 
     return run, np.array
-
-

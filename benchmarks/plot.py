@@ -13,10 +13,11 @@ COLOURS = {
     "torch": "#d55e00", "torch nhwc": "#e69f00", "torch.compile": "#cc79a7",
     "onnxruntime": "#0072b2", "openvino": "#56b4e9", "ncnn": "#009e73",
 }  # fmt: skip
-LEFT, WIDTH, ROW, TOP, GAP, RIGHT = 150, 560, 26, 74, 46, 30
+LEFT, WIDTH, ROW, TOP, GAP, RIGHT = 150, 560, 26, 92, 46, 30
 STYLE = """
 text { font: 13px Helvetica, Arial, 'DejaVu Sans', sans-serif; fill: #14171a }
-.ground { fill: #fff } .soft { fill: #4a4f55; font-size: 11px } .head { font-weight: bold }
+.ground { fill: #fff } .head { font-weight: bold }
+.soft { fill: #4a4f55; font-size: 11px }
 .grid { stroke: #d5d8db } .own { stroke: #14171a; stroke-width: 2 }
 .range { stroke: #b9bec4; stroke-width: 3 }
 @media (prefers-color-scheme: dark) {
@@ -47,7 +48,7 @@ def plot(found: dict[str, Any]) -> str:
             line, times = x(2.0**power), f"{2.0**power:g}"
             kind = "own" if power == 0 else "grid"
             body += [
-                f'<line class="{kind}" x1="{line}" x2="{line}" y1="{y}" y2="{bottom}"/>',
+                f'<path class="{kind}" d="M{line} {y}V{bottom}"/>',
                 f'<text class="soft" x="{line}" y="{bottom + 14}" '
                 f'text-anchor="middle">{times}</text>',
             ]
@@ -63,8 +64,8 @@ def plot(found: dict[str, Any]) -> str:
     )
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
-            f'viewBox="0 0 {width} {height}" role="img">',
+            f'<svg xmlns="http://www.w3.org/2000/svg" role="img" width="{width}" '
+            f'height="{height}" viewBox="0 0 {width} {height}">',
             f"<title>{escape(title)}</title>",
             f"<style>{STYLE}</style>",
             f'<rect class="ground" width="{width}" height="{height}"/>',
@@ -97,9 +98,7 @@ def row(case: dict[str, Any], x: Any, y: float) -> list[str]:
     if not dots:
         return made
     ends = [x(1 / one["ratio"]) for one in dots.values()]
-    made.append(
-        f'<line class="range" x1="{min(ends)}" x2="{max(ends)}" y1="{y}" y2="{y}"/>'
-    )
+    made.append(f'<path class="range" d="M{min(ends)} {y}H{max(ends)}"/>')
     for name, one in dots.items():
         tip = (
             f"{name}: {duration(one['seconds'])} ms, minidl "

@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-CLOSE = 1e-3  # relative: float32 by different roads, through up to 50 layers
-
 
 def duration(seconds: float) -> str:
     """Milliseconds with three digits."""
@@ -25,16 +23,9 @@ def lines(case: dict[str, Any]) -> Iterator[str]:
             text += f"   minidl / it {row['ratio']:.3f}"
         if name == case["fastest"]:
             text += "   fastest peer"
-        if row.get("difference", 0) > CLOSE:
-            text += f"   COMPUTES SOMETHING ELSE: {row['difference']:.1e}"
         yield text
     for name, why in case["skipped"].items():
         yield f"  {name:14}left out: {why}"
-
-
-def column(case: dict[str, Any]) -> str:
-    """Where a case stands in the table."""
-    return "training" if case["mode"] == "train" else f"inference {case['batch']}"
 
 
 def columns(found: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:

@@ -79,7 +79,7 @@ def load(name: str, case: dict[str, Any]) -> tuple[Callable[[], Any], dict[str, 
     """What to run, and what is told of it."""
     file, function, needs = CONTESTANTS[name]
     try:
-        version = importlib.import_module(needs).__version__
+        version = importlib.import_module(needs).__version__.split("-")[0]
     except ImportError:
         raise Refused(f"{needs} is not installed") from None
     run, see = getattr(importlib.import_module(file), function)(case)
@@ -129,4 +129,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    import worker  # the one that contestants import too: Refused is one class
+
+    worker.main()

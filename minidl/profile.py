@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from statistics import median
@@ -174,7 +174,7 @@ def profile(
         lines.append(("update", "", rule, "", 0, moved))
     all_of_it = sum(median(each[1:]) for each in times(whole, seconds / 4))
     # the arena has put something else where the inputs were
-    _, *found = times([partial(load, engine, given, seeds), *runs], seconds)
+    _, *found = times([partial(engine.fill, given, seeds), *runs], seconds)
     return Profile(
         model.name, batch, train, get_threads(), level(), peak(dtype=model.dtype),
         all_of_it,
@@ -183,16 +183,6 @@ def profile(
             for line, each in zip(lines, found, strict=True)
         ),
     )  # fmt: skip
-
-
-def load(
-    engine: Engine, given: Mapping[str, np.ndarray], seeds: Sequence[np.ndarray]
-) -> None:
-    """Copy in, as Engine.run does."""
-    plan = engine.plan
-    ones = [*(plan.inputs[name] for name in given), *plan.seeds]
-    for one, value in zip(ones, (*given.values(), *seeds), strict=True):
-        np.copyto(engine.array(one), value)
 
 
 def random_inputs(

@@ -3,13 +3,16 @@
 Every instruction-set level that this machine runs, 1 to 4 threads, forward and adjoint.
 """
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import reference
-from direct import both
+from direct import both, run
 
 from minidl import _ext
-from minidl.ops import winograd
+from minidl.graph import Tail
+from minidl.ops import depthwise, winograd
 from minidl.ops.average import AvgPool
 from minidl.ops.conv import Conv
 from minidl.ops.dense import Dense
@@ -64,6 +67,25 @@ def conv_case(seed):
     return op, z, theta
 
 
+def depthwise_case(seed):
+    """A convolution whose groups have 1, 2 or 4 channels, and arrays for it."""
+    rng = np.random.default_rng(seed)
+    groups = small(rng, [2, 3, 15, 16, 17, 33, 40])
+    c = groups * small(rng, [1, 1, 2, 4])
+    kernel = (small(rng, [1, 2, 3, 5]), small(rng, [1, 3, 4, 7]))
+    dilation = (small(rng, [1, 1, 2, 3]), small(rng, [1, 1, 2]))
+    reach = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
+    size = [n + small(rng, [1, 2, 3, 6, 11]) for n in reach]
+    op = Conv(
+        c, kernel, stride=(small(rng, [1, 1, 2, 3]), small(rng, [1, 1, 2, 3])),
+        pad=((small(rng, [0, 1, 3]), small(rng, [0, 2])), (small(rng, [0, 2, 3]), 1)),
+        dilation=dilation, groups=groups, flip=bool(rng.integers(2)),
+    )
+    z = whole(rng, (small(rng, [1, 2, 5]), *size, c))
+    theta = {k: whole(rng, p.shape) for k, p in op.infer(z.shape[1:]).theta.items()}
+    return op, z, theta
+
+
 def settings(op):
     return {name: getattr(op, name) for name in op.__dataclass_fields__}
 
@@ -103,6 +125,73 @@ def test_convolution_adjoints_equal_naive_loops(level, seed):
     g_w = np.einsum("nijrsgc,nijgf->rscgf", taps, parts).reshape(w.shape)
     np.testing.assert_array_equal(g["w"], g_w[::-1, ::-1] if op.flip else g_w)
     np.testing.assert_array_equal(g["b"], epsilon.sum((0, 1, 2)))
+
+
+@pytest.mark.parametrize("block", range(4))
+def test_depthwise_convolution_equals_naive_loops(level, block):
+    for seed in range(30 * block, 30 * block + 30):
+        op, z, theta = depthwise_case(seed)
+        rng = np.random.default_rng(seed)
+        w, s = theta["w"].astype(float), settings(op)
+        x = reference.conv(z.astype(float), w, theta["b"], **s)
+        way = "depthwise" if level != "v2" or w.shape[2] < 4 else "rows"
+        assert op.how(z.shape, x.shape, 4) == way
+        assert op.exact().how(z.shape, x.shape, 4) == way
+        epsilon, v = whole(rng, x.shape), whole(rng, z.shape).astype(float)
+        patches = reference.im2col(
+            z.astype(float), op.kernel, op.stride, op.pad, op.dilation
+        ).reshape(*x.shape[:3], *op.kernel, op.groups, -1)
+        e = epsilon.reshape(*x.shape[:3], op.groups, -1)
+        g_w = np.einsum("nijrsgc,nijgf->rscgf", patches, e).reshape(w.shape)
+        image = reference.conv(v, w, None, **s)
+        for threads in (1, 2, 3, 4):
+            _ext.set_threads(threads)
+            found, delta, g = both(op, z, theta, epsilon)
+            np.testing.assert_array_equal(found, x, err_msg=f"{seed} {op}")
+            np.testing.assert_array_equal(g["w"], g_w[::-1, ::-1] if op.flip else g_w)
+            np.testing.assert_array_equal(g["b"], epsilon.sum((0, 1, 2)))
+            assert (image * epsilon).sum() == (v * delta).sum()
+
+
+@pytest.mark.parametrize("seed", range(120))
+def test_depthwise_delta_equals_the_rows(level, seed, monkeypatch):
+    op, z, theta = depthwise_case(seed)
+    epsilon = whole(np.random.default_rng(seed), (len(z), *op.infer(z.shape[1:]).x))
+    _, delta, _ = both(op, z, theta, epsilon)
+    monkeypatch.setattr(depthwise, "suits", lambda *_: False)
+    x, by_rows, _ = both(op, z, theta, epsilon)
+    assert op.how(z.shape, x.shape, 4) != "depthwise"
+    np.testing.assert_array_equal(delta, by_rows)
+
+
+@pytest.mark.parametrize("seed", range(0, 120, 10))
+def test_depthwise_with_a_tail_equals_naive_loops(level, seed):
+    op, z, theta = depthwise_case(seed)
+    rng = np.random.default_rng(seed)
+    x = reference.conv(z.astype(float), theta["w"], theta["b"], **settings(op))
+    scale, shift = whole(rng, z.shape[-1:]), whole(rng, z.shape[-1:])
+    add = whole(rng, x.shape)
+    found = np.full(x.shape, np.nan, "float32")
+    tail = Tail(scale, shift, add, "relu")
+    run(op.forward(z, SimpleNamespace(**theta), found, None, None, tail))
+    np.testing.assert_array_equal(found, np.maximum(scale * x + shift + add, 0))
+
+
+def test_depthwise_adds_the_same_bits_for_any_number_of_threads(level):
+    rng = np.random.default_rng(0)
+    for dtype in ("float32", "float64"):
+        op, z = Conv(24, 3, pad=1, groups=12), rng.standard_normal((4, 33, 21, 24))
+        theta = {"w": rng.standard_normal((3, 3, 2, 24)), "b": rng.standard_normal(24)}
+        theta = {k: v.astype(dtype) for k, v in theta.items()}
+        epsilon, z = rng.standard_normal(z.shape).astype(dtype), z.astype(dtype)
+        results = []
+        for threads in (1, 2, 3, 4):
+            _ext.set_threads(threads)
+            results.append(both(op, z, theta, epsilon))
+        for x, delta, g in results[1:]:
+            np.testing.assert_array_equal(x, results[0][0])
+            np.testing.assert_array_equal(delta, results[0][1])
+            np.testing.assert_array_equal(g["w"], results[0][2]["w"])
 
 
 def test_dense_equals_naive_loops(level):

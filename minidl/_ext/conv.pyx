@@ -18,7 +18,7 @@ from minidl._ext.kernel cimport Kernel, parts
 from minidl._ext.simd cimport (
     BLOCK, CHUNK, LANES, MR, NR, load, real, splat, store_part, vec,
 )
-from minidl._ext.tile cimport adjoint_by_rows, forward_narrow, forward_tile
+from minidl._ext.tile cimport adjoint_by_rows, forward_rows
 
 cdef str KIND = "d" if sizeof(real) == 8 else "f"
 COLUMNS = NR
@@ -253,13 +253,10 @@ cdef class Product(Kernel):
                   rows + p * MR * taps)
         while panel < stop:
             for p in range(groups):
-                if self.filters - panel * NR <= LANES:
-                    forward_narrow(taps, run, rows + p * MR * taps,
-                                   self.packed + panel * taps * run * NR, tile)
-                else:
-                    forward_tile(taps, run, rows + p * MR * taps,
-                                 self.packed + panel * taps * run * NR, tile)
                 height = min(<Py_ssize_t>MR, total - m - p * MR)
+                forward_rows(
+                    height, self.filters - panel * NR <= LANES, taps, run,
+                    rows + p * MR * taps, self.packed + panel * taps * run * NR, tile)
                 self.finish(tile, m + p * MR, height, panel * NR)
             panel += 1
 

@@ -1,55 +1,136 @@
 """The dense layer: products in which w is read once, where it lies, at memory speed.
 
-    Dense         x = act(scale * (z w + b) + shift + add)     z [n, i], w [i, o]
-    DenseDelta    delta = epsilon w^T
-    DenseWeights  g = z^T epsilon
+    Dense, DenseFew     x = act(scale * (z w + b) + shift + add), z [n, i], w [i, o]
+    DenseDelta          delta = epsilon w^T
+    DenseWeights        g = z^T epsilon
 """
 
 from libc.string cimport memcpy, memset
 
+from minidl._ext.finish cimport Finish, ended, factor_of, finish_of, offset_of
 from minidl._ext.kernel cimport Kernel
-from minidl._ext.math cimport NONE, activate, activation
 from minidl._ext.simd cimport (
-    DOT_COLUMNS, DOT_ROWS, LANES, MR, NR, load, real, splat, store, total, vec,
+    DOT_COLUMNS, DOT_ROWS, LANES, MR, NR, load, load_part, real, splat, store,
+    store_part, stream, total, vec, VECTOR_BYTES,
 )
-from minidl._ext.tile cimport adjoint_by_stride, forward_tile
+from minidl._ext.tile cimport adjoint_by_stride, forward_rows
 
 cdef str KIND = "d" if sizeof(real) == 8 else "f"
 
 cdef enum:
     DEEP = 128  # rows of w packed at a time
+    AT_ONCE = 8  # rows of w that go into a sum together
     WIDE = 8  # panels packed at a time: DEEP x WIDE x NR stays in the L2 cache
 
 
-cdef class Dense(Kernel):
-    """x = act(scale * (z w + b) + shift + add)"""
+cdef class DenseForward(Kernel):
+    """The arrays of x = act(scale * (z w + b) + shift + add)"""
 
     cdef const real* z
     cdef const real* w
-    cdef const real* b
-    cdef const real* scale
-    cdef const real* shift
-    cdef const real* add
     cdef real* x
-    cdef char* slots  # per thread: a packed block of w, then a row of zeros
+    cdef real* slots
+    cdef Finish end
     cdef Py_ssize_t n, i, o
-    cdef int act
-    cdef real slope
 
     def __init__(self, z, w, b, x, scratch, tail=None):
         self.n = z.shape[0]
         self.i, self.o = w.shape
         self.z = <const real*>self.read(z, KIND, self.n * self.i)
         self.w = <const real*>self.read(w, KIND)
-        self.b = <const real*>self.read(b, KIND, self.o)
         self.x = <real*>self.write(x, KIND, self.n * self.o)
-        self.slots = <char*>self.write(scratch, "B")
-        self.act = NONE
-        if tail is not None:
-            self.act, self.slope = activation(tail.act), tail.slope
-            self.scale = <const real*>self.read(tail.scale, KIND, self.o)
-            self.shift = <const real*>self.read(tail.shift, KIND, self.o)
-            self.add = <const real*>self.read(tail.add, KIND, self.n * self.o)
+        self.slots = <real*>self.write(scratch, "B")
+        self.end = finish_of(self, KIND, b, tail, 0)
+
+
+cdef class DenseFew(DenseForward):
+    """For a few rows of z: w is read from end to end, each row of it once
+
+    The rows of w are split into parts, each with a sum of its own, added in order."""
+
+    cdef Py_ssize_t parts, wide
+    cdef bint adding
+
+    def __init__(self, z, w, b, x, scratch, tail=None):
+        super().__init__(z, w, b, x, scratch, tail)
+        self.parts = DenseFew.split(self.i, self.o)
+
+    @staticmethod
+    def split(i, o):
+        """In how many parts the sum is split."""
+        return max(1, min(16, i * o // 65_536))
+
+    @staticmethod
+    def scratch(n, i, o):
+        """Bytes of sums: [parts][columns by LANES][n][LANES]."""
+        wide = (o + LANES - 1) // LANES * LANES
+        return DenseFew.split(i, o) * n * wide * sizeof(real)
+
+    cdef void run(self) noexcept nogil:
+        self.wide = (self.o + LANES - 1) // LANES
+        self.adding = False
+        self.share(self.parts, self.n * self.i * self.o)
+        self.adding = True
+        self.share(self.wide, self.parts * self.n * self.o)
+
+    cdef void part(self, Py_ssize_t item, int slot) noexcept nogil:
+        cdef Py_ssize_t k = self.i * item // self.parts
+        cdef Py_ssize_t stop = self.i * (item + 1) // self.parts
+        cdef Py_ssize_t size = self.n * self.wide * LANES
+        if self.adding:
+            self.add(item * LANES)
+            return
+        memset(self.slots + item * size, 0, size * sizeof(real))
+        while k + AT_ONCE <= stop:
+            rows_of_w(AT_ONCE, self.z + k, self.w + k * self.o, self.n, self.i, self.o,
+                      self.slots + item * size)
+            k += AT_ONCE
+        while k < stop:
+            rows_of_w(1, self.z + k, self.w + k * self.o, self.n, self.i, self.o,
+                      self.slots + item * size)
+            k += 1
+
+    cdef void add(self, Py_ssize_t f) noexcept nogil:
+        """LANES columns of x: the sums of the parts, finished"""
+        cdef Py_ssize_t width = min(<Py_ssize_t>LANES, self.o - f), m, p, at
+        cdef Py_ssize_t size = self.n * self.wide * LANES
+        cdef vec factor = factor_of(&self.end, f, width)
+        cdef vec offset = offset_of(&self.end, f, width)
+        cdef vec v
+        for m in range(self.n):
+            v = splat(0)
+            for p in range(self.parts):
+                v = v + load(self.slots + p * size + f * self.n + m * LANES)
+            at = m * self.o + f
+            store_part(self.x + at, ended(&self.end, v, factor, offset, at, width), width)
+
+
+cdef inline void rows_of_w(
+    const int count, const real* z, const real* w, Py_ssize_t n, Py_ssize_t i,
+    Py_ssize_t o, real* sums
+) noexcept nogil:
+    """sums += z[:, :count] w[:count]"""
+    cdef Py_ssize_t f = 0, m
+    cdef vec row[AT_ONCE]
+    cdef vec v
+    cdef int q
+    while f < o:
+        for q in range(count):
+            if f + LANES <= o:
+                row[q] = load(w + q * o + f)
+            else:
+                row[q] = load_part(w + q * o + f, o - f)
+        for m in range(n):
+            v = load(sums)
+            for q in range(count):
+                v = v + splat(z[m * i + q]) * row[q]
+            store(sums, v)
+            sums += LANES
+        f += LANES
+
+
+cdef class Dense(DenseForward):
+    """For many rows of z: blocks of w are packed and used for all of them"""
 
     @staticmethod
     def scratch(threads):
@@ -62,7 +143,7 @@ cdef class Dense(Kernel):
 
     cdef void part(self, Py_ssize_t item, int slot) noexcept nogil:
         """All rows, WIDE panels of columns."""
-        cdef real* packed = <real*>self.slots + slot * DEEP * WIDE * NR
+        cdef real* packed = self.slots + slot * DEEP * WIDE * NR
         cdef Py_ssize_t f = item * WIDE * NR, k, r, q, p, deep, height
         cdef Py_ssize_t wide = min(<Py_ssize_t>(WIDE * NR), self.o - f)
         cdef Py_ssize_t panels = (wide + NR - 1) // NR
@@ -78,10 +159,8 @@ cdef class Dense(Kernel):
                 for q in range(MR):
                     rows[q] = self.z + min(r + q, self.n - 1) * self.i + k
                 for p in range(panels):
-                    if height == 1:
-                        single(deep, rows[0], packed + p * deep * NR, tile)
-                    else:
-                        forward_tile(1, deep, rows, packed + p * deep * NR, tile)
+                    forward_rows(
+                        height, False, 1, deep, rows, packed + p * deep * NR, tile)
                     self.collect(tile, r, height, f + p * NR, k == 0,
                                  k + deep == self.i)
                 r += MR
@@ -110,59 +189,23 @@ cdef class Dense(Kernel):
         bint last
     ) noexcept nogil:
         """Add a tile to what the rows of w before it gave; finish after the last."""
-        cdef Py_ssize_t width = min(<Py_ssize_t>NR, self.o - f), q, at, column
-        for q in range(height):
-            at = (r + q) * self.o + f
-            if not first:
-                for column in range(width):
-                    tile[q * NR + column] += self.x[at + column]
-            if last:
-                self.finish(tile + q * NR, at, f, width)
-            memcpy(self.x + at, tile + q * NR, width * sizeof(real))
-
-    cdef void finish(
-        self, real* row, Py_ssize_t at, Py_ssize_t f, Py_ssize_t width
-    ) noexcept nogil:
-        """Bias and tail of one row of a tile."""
-        cdef Py_ssize_t q
-        cdef vec slope = splat(self.slope)
-        for q in range(width):
-            if self.b != NULL:
-                row[q] += self.b[f + q]
-            if self.scale != NULL:
-                row[q] = row[q] * self.scale[f + q] + self.shift[f + q]
-            if self.add != NULL:
-                row[q] += self.add[at + q]
-        if self.act != NONE:
-            store(row, activate(load(row), self.act, slope))
-            store(row + LANES, activate(load(row + LANES), self.act, slope))
-
-
-cdef inline void single(
-    Py_ssize_t deep, const real* a, const real* b, real* x
-) noexcept nogil:
-    """One row of a tile; four sums hide the latency of the multiply-add."""
-    cdef vec c[8]
-    cdef vec v
-    cdef Py_ssize_t k = 0
-    cdef int q
-    for q in range(8):
-        c[q] = splat(0)
-    while k + 4 <= deep:
-        for q in range(4):
-            v = splat(a[k + q])
-            c[2 * q] = c[2 * q] + v * load(b)
-            c[2 * q + 1] = c[2 * q + 1] + v * load(b + LANES)
-            b += NR
-        k += 4
-    while k < deep:
-        v = splat(a[k])
-        c[0] = c[0] + v * load(b)
-        c[1] = c[1] + v * load(b + LANES)
-        b += NR
-        k += 1
-    store(x, (c[0] + c[2]) + (c[4] + c[6]))
-    store(x + LANES, (c[1] + c[3]) + (c[5] + c[7]))
+        cdef Py_ssize_t q, at, width
+        cdef int half
+        cdef vec v
+        for half in range(2):
+            width = min(<Py_ssize_t>LANES, self.o - f)
+            if width <= 0:
+                return
+            for q in range(height):
+                at = (r + q) * self.o + f
+                v = load(tile + q * NR + half * LANES)
+                if not first:
+                    v = v + load_part(self.x + at, width)
+                if last:
+                    v = ended(&self.end, v, factor_of(&self.end, f, width),
+                              offset_of(&self.end, f, width), at, width)
+                store_part(self.x + at, v, width)
+            f += LANES
 
 
 cdef class DenseDelta(Kernel):
@@ -235,6 +278,7 @@ cdef class DenseWeights(Kernel):
     cdef const real* epsilon
     cdef real* g
     cdef real* packed  # epsilon by panels
+    cdef bint far
     cdef Py_ssize_t n, i, o
 
     def __init__(self, z, epsilon, g, scratch):
@@ -244,6 +288,10 @@ cdef class DenseWeights(Kernel):
         self.epsilon = <const real*>self.read(epsilon, KIND, self.n * self.o)
         self.g = <real*>self.write(g, KIND)
         self.packed = <real*>self.write(scratch, "B")
+        # a g that no cache holds is written past them
+        self.far = (
+            g.nbytes > 16_000_000 and self.o % LANES == 0
+            and <size_t>self.g % VECTOR_BYTES == 0)
 
     @staticmethod
     def scratch(n, o):
@@ -270,11 +318,16 @@ cdef class DenseWeights(Kernel):
         cdef Py_ssize_t i = item * MR, panels = (self.o + NR - 1) // NR
         cdef Py_ssize_t p, q, width, height = min(<Py_ssize_t>MR, self.i - i)
         cdef real tile[MR * NR]
+        cdef real* into
         for p in range(panels):
             adjoint_by_stride(
                 height, self.o - p * NR <= LANES, self.n, self.z + i, self.i,
                 self.packed + p * self.n * NR, tile)
             width = min(<Py_ssize_t>NR, self.o - p * NR)
             for q in range(height):
-                memcpy(self.g + (i + q) * self.o + p * NR, tile + q * NR,
-                       width * sizeof(real))
+                into = self.g + (i + q) * self.o + p * NR
+                if self.far and width == NR:
+                    stream(into, load(tile + q * NR))
+                    stream(into + LANES, load(tile + q * NR + LANES))
+                else:
+                    memcpy(into, tile + q * NR, width * sizeof(real))

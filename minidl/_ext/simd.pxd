@@ -16,6 +16,8 @@ cdef extern from "simd.h" nogil:
     vec splat(real a)
     vec load(const real* p)
     void store(real* p, vec v)
+    void stream(real* p, vec v)
+    const int VECTOR_BYTES
     vec pick(vmask m, vec a, vec b)
     vmask greater(vec a, vec b)
     vmask less(vec a, vec b)

@@ -12,9 +12,10 @@ from minidl._ext.simd cimport LANES, MR, NR, load, real, splat, store, vec
 
 
 cdef inline void forward_tile(
-    Py_ssize_t taps, Py_ssize_t run, const real** rows, const real* b, real* x
+    const int height, const int halves, Py_ssize_t taps, Py_ssize_t run,
+    const real** rows, const real* b, real* x
 ) noexcept nogil:
-    """x [MR, NR] of the rows that `rows` [taps, MR] points to and the panel b"""
+    """x [height, NR] of the rows that `rows` [taps, MR] points to and the panel b"""
     cdef vec c0[MR]
     cdef vec c1[MR]
     cdef const real* a[MR]
@@ -23,46 +24,50 @@ cdef inline void forward_tile(
     cdef vec v
     cdef Py_ssize_t t, k
     cdef int i
-    for i in range(MR):
+    for i in range(height):
         c0[i] = splat(0)
         c1[i] = splat(0)
     for t in range(taps):
-        for i in range(MR):
+        for i in range(height):
             a[i] = rows[t * MR + i]
         for k in range(run):
             b0 = load(b)
-            b1 = load(b + LANES)
-            b += NR
-            for i in range(MR):
+            if halves == 2:
+                b1 = load(b + LANES)
+            b += halves * LANES
+            for i in range(height):
                 v = splat(a[i][k])
                 c0[i] = c0[i] + v * b0
-                c1[i] = c1[i] + v * b1
-    for i in range(MR):
+                if halves == 2:
+                    c1[i] = c1[i] + v * b1
+    for i in range(height):
         store(x + i * NR, c0[i])
-        store(x + i * NR + LANES, c1[i])
+        if halves == 2:
+            store(x + i * NR + LANES, c1[i])
 
 
-cdef inline void forward_narrow(
-    Py_ssize_t taps, Py_ssize_t run, const real** rows, const real* b, real* x
+cdef inline void forward_rows(
+    Py_ssize_t height, bint narrow, Py_ssize_t taps, Py_ssize_t run,
+    const real** rows, const real* b, real* x
 ) noexcept nogil:
-    """forward_tile for a panel of LANES columns; x is still [MR, NR]"""
-    cdef vec c[MR]
-    cdef const real* a[MR]
-    cdef vec b0
-    cdef Py_ssize_t t, k
-    cdef int i
-    for i in range(MR):
-        c[i] = splat(0)
-    for t in range(taps):
-        for i in range(MR):
-            a[i] = rows[t * MR + i]
-        for k in range(run):
-            b0 = load(b)
-            b += LANES
-            for i in range(MR):
-                c[i] = c[i] + splat(a[i][k]) * b0
-    for i in range(MR):
-        store(x + i * NR, c[i])
+    """forward_tile of the least height that has at least `height` rows"""
+    if narrow:
+        if height > MR // 2:
+            forward_tile(MR, 1, taps, run, rows, b, x)
+        elif height > 3:
+            forward_tile(MR // 2, 1, taps, run, rows, b, x)
+        elif height > 1:
+            forward_tile(3, 1, taps, run, rows, b, x)
+        else:
+            forward_tile(1, 1, taps, run, rows, b, x)
+    elif height > MR // 2:
+        forward_tile(MR, 2, taps, run, rows, b, x)
+    elif height > 3:
+        forward_tile(MR // 2, 2, taps, run, rows, b, x)
+    elif height > 1:
+        forward_tile(3, 2, taps, run, rows, b, x)
+    else:
+        forward_tile(1, 2, taps, run, rows, b, x)
 
 
 cdef inline void adjoint_tile(

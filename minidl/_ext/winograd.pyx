@@ -14,7 +14,7 @@ from minidl._ext.kernel cimport Kernel
 from minidl._ext.simd cimport (
     LANES, MR, NR, load, load_part, real, splat, store, store_part, vec,
 )
-from minidl._ext.tile cimport adjoint_by_stride, forward_narrow, forward_tile
+from minidl._ext.tile cimport adjoint_by_stride, forward_rows
 
 cdef str KIND = "d" if sizeof(real) == 8 else "f"
 
@@ -254,7 +254,7 @@ cdef class Winograd(WinogradGrid):
                 k = 0
                 while k < count:
                     self.multiply(
-                        v + (point * block + k) * self.wide, count - k, u,
+                        v + (point * block + k) * self.wide, u,
                         m + ((point * self.panels + p) * block + k) * NR,
                         self.f - p * NR <= LANES)
                     k += MR
@@ -262,17 +262,15 @@ cdef class Winograd(WinogradGrid):
             self.collect(first + k, m + k * NR)
 
     cdef void multiply(
-        self, const real* v, Py_ssize_t count, const real* u, real* m, bint narrow
+        self, const real* v, const real* u, real* m, bint narrow
     ) noexcept nogil:
-        """MR rows of the product of one point; rows past the last repeat it."""
+        """MR rows of the product of one point; nobody looks at those past the last."""
         cdef const real* rows[MR]
-        cdef Py_ssize_t i
+        cdef int i
         for i in range(MR):
-            rows[i] = v + min(i, count - 1) * self.wide
-        if narrow:
-            forward_narrow(1, self.c, rows, u, m)
-        else:
-            forward_tile(1, self.c, rows, u, m)
+            rows[i] = v
+            v += self.wide
+        forward_rows(MR, narrow, 1, self.c, rows, u, m)
 
     cdef void collect(self, Py_ssize_t tile, const real* m) noexcept nogil:
         """Y = A^T m A for all filters, finished, to where the tile lies in x"""
@@ -340,8 +338,10 @@ cdef class WinogradWeights(WinogradGrid):
 
     @staticmethod
     def tiles_of(tiles, c, f):
-        """Tiles of a block: some 16 MB of transforms."""
-        return max(1, min(tiles, max(64, 4_000_000 // (POINTS * (c + f)))))
+        """Tiles of a block: as large as the L2 cache, or as is worth one pass over the
+        sums, but 16 MB at most (float32)."""
+        numbers = min(4_000_000, max(200_000, 4 * POINTS * c * f))
+        return max(1, min(tiles, max(64, numbers // (POINTS * (c + f)))))
 
     @staticmethod
     def scratch(tiles, c, f):

@@ -70,7 +70,7 @@ class ConnectionConv(Conv):
         *kernel, channels, _ = theta.full.shape
         at = self.places(channels, prod(kernel))
         scatter = kernels(theta.w).Scatter(theta.w, theta.full, at)
-        full = SimpleNamespace(w=theta.full, packed=theta.packed)
+        full = SimpleNamespace(w=theta.full, rows=theta.rows)
         return [scatter, *super().prepare(full)]
 
     def adjoint(

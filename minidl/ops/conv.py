@@ -7,26 +7,15 @@ from math import prod
 from typing import Any, ClassVar
 
 from ..graph import Node, Op
-from ..spec import Array, Book, Pad, Shape, ShapeError, Spec, sides, size
-from . import winograd
+from ..spec import Book, Pad, Shape, ShapeError, Spec, sides, size
+from . import depthwise, rows, winograd
 from .grid import Geometry
-from .product import (
-    Init,
-    Window,
-    bordered,
-    bytes_of,
-    correlate_bytes,
-    flat,
-    geometry,
-    multiply,
-    pack,
-    packed,
-    pointers,
-    sum_bytes,
-    sum_rows,
-    weights_adjoint,
-)
+from .product import Init, Window, flat, geometry, sum_bytes, sum_rows
 from .row import Case, Row
+
+# Each says which shapes it suits, what it asks for, and gives the kernels that prepare
+# its weights and compute x, delta and g_w. The first that suits is taken.
+WAYS = {"depthwise": depthwise, "winograd": winograd, "rows": rows}
 
 
 @dataclass(frozen=True)
@@ -64,74 +53,47 @@ class Conv(Window):
         return replace(self, algorithm="rows")
 
     def way(self, shape: Geometry, itemsize: int) -> str:
-        """The algorithm for this shape: "rows" or "winograd"."""
-        if self.algorithm != "auto":
-            return self.algorithm
-        return "winograd" if winograd.suits(shape, itemsize) else "rows"
+        """The algorithm for this shape: a name of WAYS."""
+        allowed = [one for one in WAYS if one != "winograd" or self.algorithm == "auto"]
+        return next(one for one in allowed if WAYS[one].suits(shape, itemsize))
 
     def how(self, z: Shape, x: Shape, itemsize: int) -> str:
         return self.way(geometry(self, z, x), itemsize)
 
     def book(self, z: Shape, x: Shape, threads: int, itemsize: int) -> Book:
         shape = geometry(self, z, x)
-        if self.way(shape, itemsize) == "winograd":
-            c, f = shape.c, shape.f
-            delta = winograd.adjoint_scratch(shape, threads, itemsize)
-            return Book(
-                const={"points": Array((winograd.packed(c, f, itemsize),))},
-                scratch=winograd.scratch(c, f, threads, itemsize),
-                adjoint_scratch=max(delta, sum_bytes(x, itemsize)),
-            )
-        forward, back = shape.forward(), shape.transposed()
-        delta = packed(back, itemsize) * itemsize + pointers(back, threads, itemsize)
-        return Book(
-            const={"packed": Array((packed(forward, itemsize),))},
-            scratch=bytes_of(shape, itemsize) + pointers(forward, threads, itemsize),
-            adjoint_scratch=max(
-                delta, correlate_bytes(shape, threads, itemsize), sum_bytes(x, itemsize)
-            ),
-        )
+        found = WAYS[self.way(shape, itemsize)].book(shape, threads, itemsize)
+        back = max(found.adjoint_scratch, sum_bytes(x, itemsize))
+        return replace(found, adjoint_scratch=back)
 
     def prepare(self, theta: Any) -> Any:
         *kernel, c, f = theta.w.shape
         one = (1,) * len(kernel)
         image = (1, *kernel, c * self.groups)  # packing looks at the filters alone
         shape = geometry(self, image, (1, *one, f), ((0, 0),) * len(kernel))
-        if hasattr(theta, "points"):
-            return winograd.pack(theta.w, theta.points, shape, False)
-        return pack(shape.forward(), theta.w, theta.packed, False, f)
+        (way,) = (way for name, way in WAYS.items() if hasattr(theta, name))
+        return way.prepare(shape, theta)
 
     def forward(
         self, z: Any, theta: Any, x: Any, tape: Any, scratch: Any, tail: Any = None
     ) -> Any:
         shape = geometry(self, z.shape, x.shape)
+        way = WAYS[self.way(shape, z.dtype.itemsize)]
         b = theta.b if self.bias else None
-        if hasattr(theta, "points"):
-            return winograd.forward(shape, z, theta.points, x, scratch, b, tail)
-        made, source, rest = bordered(shape, flat(z), scratch)
-        grids = shape.forward()
-        return made + multiply(grids, source, theta.packed, flat(x), rest, b, tail)
+        return way.forward(shape, flat(z), theta, flat(x), scratch, b, tail)
 
     def adjoint(
         self, epsilon: Any, z: Any, theta: Any, x: Any, tape: Any, scratch: Any,
         delta: Any, g: Any,
     ) -> Any:
         shape = geometry(self, z.shape, epsilon.shape)
-        fast = self.way(shape, z.dtype.itemsize) == "winograd"
+        way = WAYS[self.way(shape, z.dtype.itemsize)]
         z, epsilon = flat(z), flat(epsilon)
         made: list[Any] = []
-        if delta is not None and fast:
-            made += winograd.delta(shape, theta.w, epsilon, delta, scratch)
-        elif delta is not None:
-            grids = shape.transposed()
-            end = packed(grids, z.dtype.itemsize) * z.dtype.itemsize
-            weights, rest = scratch[:end].view(z.dtype), scratch[end:]
-            made += pack(grids, theta.w, weights, True, shape.f)
-            made += multiply(grids, epsilon, weights, flat(delta), rest)
-        if g.w is not None and fast:
-            made.append(winograd.weights(shape, z, epsilon, g.w, scratch))
-        elif g.w is not None:
-            made += weights_adjoint(shape, z, epsilon, g.w, scratch)
+        if delta is not None:
+            made += way.delta(shape, theta.w, epsilon, flat(delta), scratch)
+        if g.w is not None:
+            made += way.weights(shape, z, epsilon, g.w, scratch)
         if self.bias and g.b is not None:
             made.append(sum_rows(epsilon, g.b, scratch))
         return made
@@ -176,7 +138,8 @@ def conv(
         How w starts: a name or an initialiser of `minidl.init`.
     algorithm
         "auto" takes the faster one when a plan is made: Winograd's for large 3x3
-        convolutions, whose result differs in the last two digits. "rows" is exact.
+        convolutions, whose result differs in the last two digits. "rows" is exact:
+        never Winograd's.
     share
         Use the parameters of this node.
     name
@@ -213,6 +176,9 @@ CASES = (
     _case((6, 7, 18), filters=4, kernel=3, dilation=(2, 1), stride=(1, 2), pad=2),
     _case((5, 5, 6), filters=4, kernel=3, groups=2, pad=1, flip=True),
     _case((5, 6, 3), filters=3, kernel=3, groups=3, pad="same", stride=2),
+    _case((7, 6, 17), filters=17, kernel=(2, 3), groups=17, dilation=(1, 2), pad=1),
+    _case((5, 6, 12), filters=12, kernel=3, groups=6, pad=1, stride=(1, 2), flip=True),
+    _case((6, 5, 20), filters=20, kernel=3, groups=5, pad="same"),
     _case((4, 4, 3), filters=2, kernel=1, stride=3),
     _case((9, 2), filters=3, kernel=3, pad="same", flip=True),
     _case((11, 17), filters=2, kernel=3, stride=2, dilation=2),

@@ -66,17 +66,28 @@ class Geometry:
 
     @property
     def merged(self) -> bool:
-        """Whether a row of taps is read as one run, from a copy with a border."""
-        return self.c < MERGE and self.groups == 1 and self.dilation[1] == 1
+        """Whether a row of taps is read as one run: it must not reach over a border."""
+        free = not self.padded or self.c < MERGE
+        return free and self.groups == 1 and self.dilation[1] == 1
+
+    @property
+    def padded(self) -> bool:
+        """Whether there is any padding."""
+        return any(map(any, self.pad))
+
+    @property
+    def copied(self) -> bool:
+        """Whether the forward grids read a copy with a border."""
+        return self.merged and self.padded
 
     @property
     def bordered(self) -> tuple[int, int, int, int]:
-        """The shape of that copy."""
+        """The shape with the padding."""
         (top, bottom), (left, right) = self.pad
         return self.n, self.size[0] + top + bottom, self.size[1] + left + right, self.c
 
-    def forward(self) -> list[Grid]:
-        """im2col(z) w: one grid a group."""
+    def forward(self, groups: int | None = None) -> list[Grid]:
+        """im2col(z) w: one grid a group, of all groups or of the first few."""
         (kh, kw), (dh, dw) = self.kernel, self.dilation
         (top, _), (left, _) = self.pad
         offsets = tuple(self._offset(r, s) for r, s in product(range(kh), range(kw)))
@@ -94,7 +105,7 @@ class Geometry:
             (self.n, *self.size, self.c), target, self.out, self.stride, taps,
             self.c // self.groups, self.f // self.groups, offsets,
         )
-        return [self._group(one, k) for k in range(self.groups)]
+        return [self._group(one, k) for k in range(groups or self.groups)]
 
     def _group(self, grid: Grid, k: int) -> Grid:
         into = k * (self.f // self.groups)
@@ -103,8 +114,8 @@ class Geometry:
             offsets=tuple(o + into for o in grid.offsets),
         )
 
-    def transposed(self) -> list[Grid]:
-        """The transpose: one grid a phase of the stride and group.
+    def transposed(self, groups: int | None = None) -> list[Grid]:
+        """The transpose: one grid a phase of the stride and group, as in `forward`.
 
         Pixel y of delta is reached from position i by tap r if y + top = i s + r d;
         for the pixels y = p + s q that is i = q + (p + top - r d) / s.
@@ -123,7 +134,7 @@ class Geometry:
             offsets = tuple(
                 self._offset(r, s) for (r, _), (s, _) in product(down, right)
             )
-            for k in range(self.groups):
+            for k in range(groups or self.groups):
                 into = k * (self.f // self.groups)
                 grids.append(
                     Grid(

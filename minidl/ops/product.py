@@ -125,7 +125,7 @@ def bordered(shape: Geometry, z: Any, scratch: Any) -> tuple[list[Any], Any, Any
 
     The kernels that make it, the source, and the rest of the scratch.
     """
-    if not shape.merged:
+    if not shape.copied:
         return [], z, scratch
     end = bytes_of(shape, z.dtype.itemsize)
     copy = scratch[:end].view(z.dtype)[: prod(shape.bordered)]
@@ -150,7 +150,7 @@ def weights_adjoint(
 def bytes_of(shape: Geometry, itemsize: int) -> int:
     """Bytes of the bordered copy, a multiple of the alignment."""
     n, h, w, c = shape.bordered
-    return -(-n * h * w * c * itemsize // 64) * 64 if shape.merged else 0
+    return -(-n * h * w * c * itemsize // 64) * 64 if shape.copied else 0
 
 
 def correlate_bytes(shape: Geometry, threads: int, itemsize: int) -> int:

@@ -6,10 +6,11 @@ from math import prod
 from typing import Any
 
 from .._ext import kernels
+from ..spec import Array, Book
 from .grid import Geometry
 
-# Multiply-adds that the transforms of one entry cost, in the time of a product's:
-# fitted on an AVX-512 machine (Zen 4, 2 cores) over 60 shapes of c, f from 3 to 512.
+# Multiply-adds that the transforms of one entry cost, in the time of a product's: set
+# by hand after timing 13 shapes, c and f from 16 to 512, on AVX-512 (Zen 4, 2 cores).
 TRANSFORM = 24
 # A tile's share of reading the 36 transformed filters, in the same measure: with few
 # tiles that is most of the time.
@@ -41,21 +42,29 @@ def packed(c: int, f: int, itemsize: int) -> int:
     return 36 * c * -(-f // wide) * wide
 
 
-def pack(w: Any, into: Any, shape: Geometry, transposed: bool) -> Any:
-    """The kernel that transforms w; transposed for the input adjoint."""
-    return kernels(w).WinogradPack(w, into, shape.flip != transposed, transposed)
+def book(shape: Geometry, threads: int, itemsize: int) -> Book:
+    """Transformed filters; transformed tiles of all directions."""
+    k, c, f = kernels(itemsize), shape.c, shape.f
+    back = packed(f, c, itemsize) * itemsize + k.Winograd.scratch(f, c, threads)
+    sums = k.WinogradWeights.scratch(tiles(shape.n, shape.out), c, f)
+    return Book(
+        const={"winograd": Array((packed(c, f, itemsize),))},
+        scratch=k.Winograd.scratch(c, f, threads),
+        adjoint_scratch=max(back, sums),
+    )
+
+
+def prepare(shape: Geometry, theta: Any) -> list[Any]:
+    """Transform w."""
+    return [kernels(theta.w).WinogradPack(theta.w, theta.winograd, shape.flip, False)]
 
 
 def forward(
-    shape: Geometry, z: Any, u: Any, x: Any, scratch: Any, b: Any, tail: Any
-) -> Any:
+    shape: Geometry, z: Any, theta: Any, x: Any, scratch: Any, b: Any, tail: Any
+) -> list[Any]:
     """x = z * w + b and the tail."""
-    return kernels(z).Winograd(z, u, x, shape.pad, scratch, b, tail)
-
-
-def scratch(c: int, f: int, threads: int, itemsize: int) -> int:
-    """Bytes that `forward` needs; with c and f exchanged, that `delta` needs."""
-    return int(kernels(itemsize).Winograd.scratch(c, f, threads))
+    u = theta.winograd
+    return [kernels(z).Winograd(z, u, x, shape.pad, scratch, b, tail)]
 
 
 def delta(shape: Geometry, w: Any, epsilon: Any, into: Any, scratch: Any) -> list[Any]:
@@ -65,18 +74,12 @@ def delta(shape: Geometry, w: Any, epsilon: Any, into: Any, scratch: Any) -> lis
     u = scratch[:end].view(w.dtype)
     pad = tuple((2 - a, 2 - b) for a, b in shape.pad)
     return [
-        pack(w, u, shape, True),
+        k.WinogradPack(w, u, not shape.flip, True),
         k.Winograd(epsilon, u, into, pad, scratch[end:]),
     ]
 
 
-def weights(shape: Geometry, z: Any, epsilon: Any, g: Any, scratch: Any) -> Any:
+def weights(shape: Geometry, z: Any, epsilon: Any, g: Any, scratch: Any) -> list[Any]:
     """g_w."""
-    return kernels(z).WinogradWeights(z, epsilon, g, shape.pad, shape.flip, scratch)
-
-
-def adjoint_scratch(shape: Geometry, threads: int, itemsize: int) -> int:
-    """Bytes that `delta` and `weights` need, one after the other."""
-    k, c, f = kernels(itemsize), shape.c, shape.f
-    back = packed(f, c, itemsize) * itemsize + k.Winograd.scratch(f, c, threads)
-    return max(back, k.WinogradWeights.scratch(tiles(shape.n, shape.out), c, f))
+    pad, flip = shape.pad, shape.flip
+    return [kernels(z).WinogradWeights(z, epsilon, g, pad, flip, scratch)]
