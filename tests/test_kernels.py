@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import reference
-from direct import both, run
+from direct import both, run, space
 
 from minidl import _ext
 from minidl.graph import Tail
@@ -173,7 +173,10 @@ def test_depthwise_with_a_tail_equals_naive_loops(level, seed):
     add = whole(rng, x.shape)
     found = np.full(x.shape, np.nan, "float32")
     tail = Tail(scale, shift, add, "relu")
-    run(op.forward(z, SimpleNamespace(**theta), found, None, None, tail))
+    book = op.book(z.shape, x.shape, 1, 4)
+    held = SimpleNamespace(**theta, **space(book.const, z.dtype))
+    run(op.prepare(held) if book.const else [])
+    run(op.forward(z, held, found, None, np.empty(book.scratch, np.uint8), tail))
     np.testing.assert_array_equal(found, np.maximum(scale * x + shift + add, 0))
 
 

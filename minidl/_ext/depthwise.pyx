@@ -1,15 +1,15 @@
-"""Depthwise convolution: every channel has a filter of its own.
+"""Depthwise convolution: a channel has a filter of its own, or few channels share some.
 
     Depthwise         x = act(scale * (sum_t sum_l z_tl w_tl + b) + shift + add)
     DepthwiseWeights  g_tl = sum over positions of z_tl epsilon
     DepthwiseTurn     w of the transpose, where a group has several channels
 
-Or it shares `depth` filters with its neighbours: a group of `depth` channels, which all
-lie in one vector. z_tl is z_t with channel l of each group spread over the group.
+A vector holds LANES channels, and those are whole groups of `depth` channels with as
+many filters: z_tl is z_t with channel l of each group spread over its group.
 
 A Grid of minidl.ops.grid says which pixel z_t each tap t of a position reads; the input
-adjoint is Depthwise on the grids of the transpose. A vector holds LANES channels. Where
-no tap falls outside, ABREAST positions go at a time: they share loads of w and of g.
+adjoint is Depthwise on the grids of the transpose. Where no tap falls outside, ABREAST
+positions go at a time: they share the loads of w and of g.
 """
 
 from libc.string cimport memset
@@ -225,8 +225,8 @@ cdef class Depthwise(DepthwiseGrid):
                 multiply_of(
                     abreast, deep, self.depth, n, spot, self.weights, self.c, c, tile)
             for q in range(deep):
-                self.finish(tile + q * LANES, deep, count, x, at, apart, c + q * LANES, n)
-            c += deep * LANES
+                self.finish(tile + q * LANES, deep, count, x, at, apart, c, n)
+                c += LANES
 
     cdef void finish(
         self, const real* tile, Py_ssize_t deep, Py_ssize_t count, real* x,

@@ -9,7 +9,6 @@ from .._ext import kernels
 from ..spec import Book
 from .grid import Geometry
 
-
 # Channels of a group: with 4 it is 4 times faster than the product by rows (AVX2 and
 # AVX-512, Zen 4), with 8 no more. Without AVX2 a vector holds too few groups.
 FEW = (1, 2, 4)
@@ -18,7 +17,7 @@ FEW = (1, 2, 4)
 def suits(shape: Geometry, itemsize: int) -> bool:
     """Whether groups have few channels, as many filters, and two lie in a vector."""
     depth, lanes = shape.c // shape.groups, kernels(itemsize).COLUMNS // 2
-    same = 1 < shape.groups and shape.c == shape.f
+    same = shape.groups > 1 and shape.c == shape.f
     return same and depth in FEW and (depth == 1 or 2 * depth <= lanes)
 
 
