@@ -21,6 +21,7 @@ from .row import Case, Row
 class ConnectionConv(Conv):
     """x_h = sum over i in table[h] of z_i * w_hi + b_h;   delta, g as conv with w = 0 where the table has no entry"""  # noqa: E501
 
+    algorithm: str = "rows"
     table: tuple[tuple[int, ...], ...] = ()
 
     keeps: ClassVar[tuple[str, ...]] = ("z", "const")

@@ -11,7 +11,6 @@ from ..spec import Book, Param, Shape, ShapeError, Spec, whole
 from .product import Init, sum_bytes, sum_rows
 from .row import Case, Row
 
-
 FEW = 16  # rows of z from which on packing w pays (measured on AVX-512, Zen 4)
 
 
