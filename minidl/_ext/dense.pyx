@@ -102,7 +102,8 @@ cdef class DenseFew(DenseForward):
             for p in range(self.parts):
                 v = v + load(self.slots + p * size + f * self.n + m * LANES)
             at = m * self.o + f
-            store_part(self.x + at, ended(&self.end, v, factor, offset, at, width), width)
+            v = ended(&self.end, v, factor, offset, at, width)
+            store_part(self.x + at, v, width)
 
 
 cdef inline void rows_of_w(
