@@ -222,3 +222,18 @@ def test_a_network_of_open_size_learns_pixel_by_pixel():
         labels = (x.sum(-1) > 0).astype(int)
         losses = [net.train_step(x, labels) for _ in range(20)]
         assert losses[-1] < losses[0]
+
+
+def test_im2col_and_col2im_are_each_other_s_adjoint():
+    settings = {"kernel": (3, 2), "stride": 2, "pad": 1, "dilation": (1, 2)}
+    image = dl.Input((9, 7, 5))
+    columns = dl.im2col(image, **settings)
+    there = dl.Model(image, columns, dtype="float64")
+    start = dl.Input(columns.shape)
+    back = dl.Model(start, dl.col2im(start, shape=(9, 7), **settings), dtype="float64")
+    rng = np.random.default_rng(0)
+    z = rng.standard_normal((2, 9, 7, 5))
+    y = rng.standard_normal((2, *columns.shape))
+    np.testing.assert_allclose((there(z) * y).sum(), (z * back(y)).sum(), rtol=1e-12)
+    np.testing.assert_array_equal(there.adjoint(z, y)[0], back(y))
+    np.testing.assert_array_equal(back.adjoint(y, z)[0], there(z))
