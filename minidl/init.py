@@ -10,15 +10,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .spec import Error, Param
 
+if TYPE_CHECKING:  # importing numpy.random takes a tenth of importing minidl
+    Random = np.random.Generator
+
 Shape = tuple[int, ...]
 Fan = tuple[int, int]
-Random = np.random.Generator
 
 
 @dataclass(frozen=True)

