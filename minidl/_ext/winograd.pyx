@@ -210,7 +210,7 @@ cdef class Winograd(WinogradGrid):
     cdef real* x
     cdef real* slots  # per thread: transformed tiles, then their products
     cdef Finish end
-    cdef Py_ssize_t block, panels
+    cdef Py_ssize_t block, panels, blocks, split
 
     def __init__(self, z, u, x, pad, scratch, b=None, tail=None):
         self.measure(z, x, pad)
@@ -219,6 +219,10 @@ cdef class Winograd(WinogradGrid):
         self.x = <real*>self.write(x, KIND)
         self.block = Winograd.tiles_of(self.c, self.f)
         self.slots = <real*>self.write(scratch, "B")
+        self.blocks = (self.tiles + self.block - 1) // self.block
+        self.split = 1
+        if self.blocks < 8:  # few blocks: share out the panels of filters too
+            self.split = min(self.panels, 8 // self.blocks)
         self.end = finish_of(self, KIND, b, tail, 0)
 
     @staticmethod
@@ -236,11 +240,14 @@ cdef class Winograd(WinogradGrid):
         return threads * POINTS * Winograd.tiles_of(c, f) * size * sizeof(real)
 
     cdef void run(self) noexcept nogil:
-        self.share((self.tiles + self.block - 1) // self.block,
+        self.share(self.blocks * self.split,
                    self.tiles * POINTS * self.c * self.f // 8)
 
     cdef void part(self, Py_ssize_t item, int slot) noexcept nogil:
-        cdef Py_ssize_t block = self.block, p, k, point, first = item * block
+        cdef Py_ssize_t block = self.block, p, k, point
+        cdef Py_ssize_t first = item % self.blocks * block, share = item // self.blocks
+        cdef Py_ssize_t panel = share * self.panels // self.split
+        cdef Py_ssize_t stop = (share + 1) * self.panels // self.split
         cdef Py_ssize_t count = min(block, self.tiles - first)
         cdef Py_ssize_t size = self.wide + self.panels * NR
         cdef real* v = self.slots + slot * POINTS * block * size
@@ -249,7 +256,7 @@ cdef class Winograd(WinogradGrid):
         for k in range(count):
             self.transform(first + k, v + k * self.wide, block * self.wide)
         for point in range(POINTS):
-            for p in range(self.panels):
+            for p in range(panel, stop):
                 u = self.u + (point * self.panels + p) * self.c * NR
                 k = 0
                 while k < count:
@@ -259,7 +266,7 @@ cdef class Winograd(WinogradGrid):
                         self.f - p * NR <= LANES)
                     k += MR
         for k in range(count):
-            self.collect(first + k, m + k * NR)
+            self.collect(first + k, m + k * NR, panel * NR, min(stop * NR, self.f))
 
     cdef void multiply(
         self, const real* v, const real* u, real* m, bint narrow
@@ -272,9 +279,11 @@ cdef class Winograd(WinogradGrid):
             v += self.wide
         forward_rows(MR, narrow, 1, self.c, rows, u, m)
 
-    cdef void collect(self, Py_ssize_t tile, const real* m) noexcept nogil:
-        """Y = A^T m A for all filters, finished, to where the tile lies in x"""
-        cdef Py_ssize_t image = tile // (self.down * self.right), f = 0, n, at
+    cdef void collect(
+        self, Py_ssize_t tile, const real* m, Py_ssize_t f, Py_ssize_t stop
+    ) noexcept nogil:
+        """Y = A^T m A of filters f to stop, finished, to where the tile lies in x"""
+        cdef Py_ssize_t image = tile // (self.down * self.right), n, at
         cdef Py_ssize_t spot = tile % (self.down * self.right)
         cdef Py_ssize_t y = spot // self.right * 4, x = spot % self.right * 4
         cdef Py_ssize_t tall = min(<Py_ssize_t>4, self.rows - y)
@@ -288,8 +297,8 @@ cdef class Winograd(WinogradGrid):
         cdef vec t[24]
         cdef vec o[16]
         cdef int i, j
-        while f < self.f:
-            n = min(<Py_ssize_t>LANES, self.f - f)
+        while f < stop:
+            n = min(<Py_ssize_t>LANES, stop - f)
             source = m + f // NR * self.block * NR + f % NR
             for i in range(POINTS):
                 d[i] = load(source + i * apart)
