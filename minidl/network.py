@@ -53,7 +53,7 @@ def build(outputs: Sequence[Node]) -> tuple[Graph, dict[Node, str]]:
         node = stack.pop()
         if node not in seen:
             seen[node] = None
-            stack += [*node.inputs, node.owner] if node.owner else node.inputs
+            stack += [*node.inputs, node.owner]
     nodes = sorted(seen, key=lambda node: node.index)
     names = _names(nodes)
     graph = Graph()
@@ -76,7 +76,7 @@ def _names(nodes: Sequence[Node]) -> dict[Node, str]:
                     f"two nodes are named {node.name!r}: {taken[node.name]!r} and "
                     f"{node!r}; give one of them another name"
                 )
-            taken[node.name] = names[node] = node  # type: ignore[assignment]
+            taken[node.name] = node
             names[node] = node.name
     count: dict[str, int] = {}
     for node in nodes:
