@@ -55,12 +55,9 @@ class Store:
                 arrays[name] = np.ndarray(param.shape, kind, where, start)
             rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
             self.arrays[name][...] = init.make(param, rng, kind)
+        # the arrays that no gradient reaches
+        self.buffers = [self.arrays[k] for k in self.arrays if k not in self.at]
         self.alone = {k: self._holders(k) for k in self.owners}
-
-    @property
-    def buffers(self) -> list[np.ndarray]:
-        """The arrays that no gradient reaches."""
-        return [array for name, array in self.arrays.items() if name not in self.at]
 
     def _holders(self, name: str) -> int:
         return sys.getrefcount(self.owners[name])
