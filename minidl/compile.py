@@ -9,8 +9,9 @@ runs it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import networkx as nx
@@ -202,21 +203,26 @@ class Draft:
         x = self.x[last.name] = self.region(last.name, Array(last.shape, last.dtype))
         tape = {k: self.region(f"{name}.{k}", a) for k, a in book.tape.items()}
         self.tapes[name] = tape
-        joined = []
-        before = name
-        for one in tail:
-            other = [self.x[s] for s in self.calls[one].inputs if s != before]
-            joined.append(Joined(self.calls[one].op, tuple(other), self.theta(one)))
-            self.tapes[one] = {}
-            before = one
+        self.tapes |= {one: {} for one in tail}
+        joined = tuple(
+            Joined(self.calls[one].op, tuple(self.x[s] for s in read), self.theta(one))
+            for one, read in self.joined(name, tail)
+        )
         self.add(
             Step(
                 name, "forward", call.op, z, x, self.theta(name), tape,
-                self.scratch(name, book.scratch), tail=tuple(joined),
+                self.scratch(name, book.scratch), tail=joined,
                 macs=call.op.macs(self.shapes(call), call.shape),
                 how=self.how(call),
             )
         )
+
+    def joined(
+        self, head: str, tail: tuple[str, ...]
+    ) -> Iterator[tuple[str, list[str]]]:
+        """The nodes of a tail, each with what it reads besides the one before it."""
+        for before, one in pairwise((head, *tail)):
+            yield one, [s for s in self.calls[one].inputs if s != before]
 
     def scratch(self, name: str, size: int) -> int | None:
         """A scratch region of `size` bytes."""
@@ -240,10 +246,20 @@ class Draft:
             self.touch(seed, 0)
             if name in self.needed:
                 self.receive(name, seed)
+        folded = {
+            tail[-1]: (head, tail) for head, tail in self.groups.items()
+            if self.calls[head].op.folds and head in self.needed
+        }
         for name in reversed(self.calls):
-            call = self.calls[name]
-            if name in self.eps and call.inputs and name in self.needed:
-                self.back(name, call, grads)
+            head, tail = folded.get(name, (name, ()))
+            if name in self.eps and self.calls[head].inputs and head in self.needed:
+                self.back(head, tail, grads)
+
+    def delta(self, name: str) -> int | None:
+        """A region for the delta of an input, if that is wanted."""
+        if name not in self.needed:
+            return None
+        return self.region(f"{name}.epsilon", Array(self.calls[name].shape))
 
     def receive(self, name: str, delta: int) -> None:
         """One more contribution to the epsilon of a node."""
@@ -257,22 +273,19 @@ class Draft:
     def back(
         self,
         name: str,
-        call: Call,
+        tail: tuple[str, ...],
         grads: Mapping[str, tuple[tuple[int, ...], int]],
     ) -> None:
-        """The adjoint step of one node."""
-        epsilon = self.eps[name]
-        wanted = [one in self.needed for one in call.inputs]
+        """The adjoint step of a node, and of the tail that its op folds into it."""
+        call = self.calls[name]
+        epsilon = self.eps[(name, *tail)[-1]]
         if call.op.passes or call.op.view:
-            for source in (s for s, w in zip(call.inputs, wanted, strict=True) if w):
+            for source in (one for one in call.inputs if one in self.needed):
                 shape = self.calls[source].shape
                 passed = self.region(f"{source}.epsilon", Array(shape), of=epsilon)
                 self.receive(source, passed)
             return
-        delta = tuple(
-            self.region(f"{one}.epsilon", Array(self.calls[one].shape)) if w else None
-            for one, w in zip(call.inputs, wanted, strict=True)
-        )
+        delta = tuple(self.delta(one) for one in call.inputs)
         g: dict[str, int | None] = dict.fromkeys(call.theta)
         more: list[tuple[str, int]] = []  # a second gradient of a shared parameter
         for local in sorted(call.trained):
@@ -290,16 +303,25 @@ class Draft:
         theta = self.theta(name) if "const" in call.op.keeps else dict(call.theta)
         # what vanished in a tail has the shape of epsilon, and nobody reads it
         z = tuple(self.x.get(one, epsilon) for one in call.inputs)
-        x = self.x.get(name, epsilon)
+        x: int | None = self.x.get(name, epsilon)
+        added: list[tuple[str, int]] = []
+        joined = []
+        for node, others in self.joined(name, tail):
+            into = [self.delta(source) for source in others]
+            joined.append(Joined(self.calls[node].op, tuple(into), {}))
+            pairs = zip(others, into, strict=True)
+            added += [(source, made) for source, made in pairs if made is not None]
+        if tail:
+            x = self.x[tail[-1]] if len(tail) > 1 else None
         scratch = self.scratch(name, self.books[name].adjoint_scratch)
         self.add(
             Step(
                 name, "adjoint", call.op, z, x, theta, self.tapes[name],
-                scratch, epsilon, delta, g, how=self.how(call),
+                scratch, epsilon, delta, g, tuple(joined), how=self.how(call),
             )
         )
         for key, one in more:
             self.add(Step(name, "sum", None, (self.g[key], one), self.g[key]))
-        for source, made in zip(call.inputs, delta, strict=True):
+        for source, made in (*zip(call.inputs, delta, strict=True), *added):
             if made is not None:
                 self.receive(source, made)

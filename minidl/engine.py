@@ -139,17 +139,19 @@ class Bound:
         x = array(step.x)
         tape = SimpleNamespace(**{k: array(v) for k, v in step.tape.items()})
         scratch = array(step.scratch)
-        if step.do == "forward":
-            if not step.tail:
-                return partial(op.forward, z, theta, x, tape, scratch)
+        more: dict[str, Any] = {}
+        if step.tail:
             fields: dict[str, Any] = {}
             for joined in step.tail:
                 others = tuple(array(one) for one in joined.others)
                 fields |= joined.op.tail(others, engine.theta(joined.theta))
-            tail = Tail(**fields)
-            return partial(op.forward, z, theta, x, tape, scratch, tail=tail)  # type: ignore[call-arg]
+            more["tail"] = Tail(**fields)
+        if step.do == "forward":
+            return partial(op.forward, z, theta, x, tape, scratch, **more)
         delta: Any = tuple(array(one) for one in step.delta)
         delta = delta if len(delta) > 1 else delta[0]
         g = SimpleNamespace(**{k: array(v) for k, v in step.g.items()})
         epsilon = array(step.epsilon)
-        return partial(op.adjoint, epsilon, z, theta, x, tape, scratch, delta, g)
+        return partial(
+            op.adjoint, epsilon, z, theta, x, tape, scratch, delta, g, **more
+        )

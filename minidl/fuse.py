@@ -12,7 +12,7 @@ from .graph import Op, show
 from .network import order, readers
 from .spec import GraphError, Shape, ShapeError
 
-PLACES = {"affine": 1, "add": 2, "act": 3}  # the order inside a Tail
+PLACES = {"affine": 1, "add": 2, "act": 3}  # the order in a Tail, its head included
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def fuse(
 ) -> dict[str, tuple[str, ...]]:
     """What joins the tail of what: the head's name to the names that follow it.
 
-    Fusion is an affair of the forward pass: the adjoints still run node by node. So a
+    The adjoints still run node by node, but for those of a head that `folds`. So a
     value may vanish if its only reader joins and no adjoint rereads it.
     """
     users: dict[str, list[str]] = {name: [] for name in calls}
@@ -107,7 +107,7 @@ def fuse(
     groups = {}
     for head, call in calls.items():
         tail: list[str] = []
-        last, at = head, 0
+        last, at = head, PLACES.get(call.op.joins or "", 0)
         while call.op.absorbs and len(users[last]) == 1 and last not in outputs:
             name = users[last][0]
             op = calls[name].op

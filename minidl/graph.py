@@ -37,6 +37,7 @@ class Op:
     inplace: ClassVar[bool] = False  # x may be written over z, delta over epsilon
     passes: ClassVar[bool] = False  # delta is epsilon, for every input
     absorbs: ClassVar[bool] = False  # forward takes a Tail: what may follow it for free
+    folds: ClassVar[bool] = False  # adjoint takes it too, with the epsilon of its end
     joins: ClassVar[str | None] = None  # "affine" | "add" | "act": its place in a Tail
     kinks: ClassVar[bool] = False  # not differentiable everywhere
     reduces: ClassVar[bool] = False  # x has no batch axis: a loss
@@ -114,6 +115,9 @@ class Tail:
     """What a kernel does to its result before storing it.
 
         x = act(scale * result + shift + add)
+
+    An adjoint that is handed one gets the epsilon of this x, and x where something was
+    added, else None. It writes the delta of what was added to `add`, if that is wanted.
     """
 
     scale: Any = None

@@ -24,15 +24,18 @@ def root(regions: Sequence[Region], one: int) -> int:
 def alias(steps: Sequence[Step], regions: list[Region]) -> None:
     """Write over what is read for the last time, where the op allows it."""
     for i, step in enumerate(steps):
-        if step.do == "sum" or (step.op and step.op.inplace and not step.tail):
-            adjoint = step.do == "adjoint"
-            source = step.epsilon if adjoint else (step.z or (None,))[0]
-            target = step.delta[0] if adjoint else step.x
-            if step.do == "prepare" or source is None or target is None:
+        if step.do != "prepare" and (step.op is None or step.op.inplace):
+            if step.do == "adjoint":  # epsilon passes through a tail to what was added
+                passed = [one for one in step.others() if one is not None]
+                source, target = step.epsilon, (*passed, *step.delta)[0]
+            else:
+                source, target = step.z[0], step.x
+            if source is None or target is None:
                 continue
             old, new = root(regions, source), root(regions, target)
             a, b = regions[old], regions[new]
-            others = [r for r in (*step.z[1:],) if root(regions, r) == old]
+            rest = (*step.z[1:], *(() if step.do == "adjoint" else step.others()))
+            others = [r for r in rest if r is not None and root(regions, r) == old]
             if (
                 a.last == i
                 and b.first == i

@@ -39,10 +39,13 @@ class Region:
 
 @dataclass(frozen=True)
 class Joined:
-    """An op that runs in the tail of another: with its further inputs and theta."""
+    """An op that runs in the tail of another: with its further inputs and theta.
+
+    In an adjoint, `others` are the deltas of these inputs, None where not wanted.
+    """
 
     op: Op
-    others: tuple[int, ...]
+    others: tuple[int | None, ...]
     theta: Mapping[str, str | int]
 
 
@@ -69,19 +72,22 @@ class Step:
         """The regions whose content it reads."""
         if self.do == "prepare":
             return set()
-        found = {v for v in self.theta.values() if isinstance(v, int)}
+        found: set[int | None] = {v for v in self.theta.values() if isinstance(v, int)}
         for joined in self.tail:
-            found |= {*joined.others}
             found |= {v for v in joined.theta.values() if isinstance(v, int)}
         if self.do == "adjoint":
             keeps = self.op.keeps if self.op else ()
             found |= {*self.tape.values()}
-            found |= {self.epsilon} if self.epsilon is not None else set()
+            found |= {self.epsilon}
             found |= {*self.z} if "z" in keeps else set()
-            found |= {self.x} if "x" in keeps and self.x is not None else set()
+            found |= {self.x} if "x" in keeps or self.tail else set()
         else:
-            found |= {*self.z}
-        return found
+            found |= {*self.z, *self.others()}
+        return {r for r in found if r is not None}
+
+    def others(self) -> tuple[int | None, ...]:
+        """The further regions of its tail."""
+        return tuple(one for joined in self.tail for one in joined.others)
 
     def writes(self) -> set[int]:
         """The regions it writes, the scratch included."""
@@ -89,7 +95,7 @@ class Step:
             return {v for v in self.theta.values() if isinstance(v, int)}
         found: set[int | None] = {self.scratch}
         if self.do == "adjoint":
-            found |= {*self.delta, *self.g.values()}
+            found |= {*self.delta, *self.g.values(), *self.others()}
         else:
             found |= {self.x, *self.tape.values()}
         return {r for r in found if r is not None}

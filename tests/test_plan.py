@@ -57,6 +57,43 @@ def test_fused_and_unfused_agree(monkeypatch):
     assert len(steps(plain.plan(3), "forward")) > count
 
 
+def normed(c, kind, added):
+    """Batch norm with what may follow it, between two convolutions."""
+    z = dl.Input((5, 4, 3), name="z")
+    x = dl.conv(z, c, kernel=3, pad="same", name="C1")
+    skip = dl.conv(z, c, kernel=1, name="C2")
+    y = dl.batch_norm(x, name="N1")
+    y = y + skip if added == "behind" else skip + y if added == "before" else y
+    y = getattr(dl, kind)(y, name="A") if kind else y
+    return dl.Model(z, [dl.conv(y, 2, kernel=1), skip], dtype="float64")
+
+
+@pytest.mark.parametrize("added", ["", "behind", "before"])
+@pytest.mark.parametrize("kind", ["", "relu", "relu6", "leaky_relu", "tanh", "swish"])
+@pytest.mark.parametrize("c", [1, 19, 70])
+def test_batch_norm_folds_its_tail(monkeypatch, c, kind, added):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((7, 5, 4, 3))
+    found = []
+    for fused in (True, False):
+        monkeypatch.setattr(dl.ops.norm.BatchNorm, "absorbs", fused)
+        net = normed(c, kind, added)
+        net.parameters["N1.gamma"] = np.linspace(-1, 2, c)
+        net.parameters["N1.beta"] = np.linspace(-1, 1, c)
+        seeds = tuple(np.cos(np.arange(a.size)).reshape(a.shape) for a in net(x))
+        delta, g = net.adjoint(x, seeds, train=True)
+        y = net(x, train=True)
+        found.append([*y, delta, *g.values(), *net.buffers.values()])
+        steps = net._engine(
+            net.outputs, {"z": x}, train=True, adjoint=True, deltas=("z",)
+        ).plan.steps
+        ran = [s for s in steps if s.node == "N1" and s.do == "adjoint"]
+        joins = bool(added) + (kind not in ("", "swish"))
+        assert [len(s.tail) for s in ran] == [joins if fused else 0]
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9)
+
+
 def test_every_plan_is_sound():
     net = residual()
     for plan in (net.plan(1), net.plan(5), net.plan(3, train=True)):

@@ -4,12 +4,9 @@ from libc.string cimport memcpy
 
 from minidl._ext.kernel cimport Kernel
 from minidl._ext.math cimport (
-    LEAKY_RELU, RELU, RELU6, SCALED_TANH, SIGMOID, SWISH, TANH, activate, activation,
-    scaled_tanh, sigmoid,
+    SCALED_TANH, activate, activate_adjoint, activation, scaled_tanh, scaled_tanh_slope,
 )
-from minidl._ext.simd cimport (
-    LANES, greater, less, load, pick, real, splat, store, unequal, vec,
-)
+from minidl._ext.simd cimport LANES, load, real, splat, store, vec
 
 cdef str KIND = "d" if sizeof(real) == 8 else "f"
 cdef enum:
@@ -81,15 +78,6 @@ cdef class Activate(_Elementwise):
                 store(x + i * LANES, activate(load(z + i * LANES), act, slope))
 
 
-cdef inline vec swish_slope(vec z) noexcept nogil:
-    """s + z s (1 - s) for s = sigmoid(z); beyond 1000 it is 0 or 1"""
-    cdef vec far = splat(1000)
-    z = pick(less(z, -far), -far, z)
-    z = pick(less(far, z), far, z)
-    cdef vec s = sigmoid(z)
-    return s + z * s * (splat(1) - s)
-
-
 cdef class ActivateAdjoint(Activate):
     """delta = epsilon act', from x (that of swish from z)"""
 
@@ -104,27 +92,15 @@ cdef class ActivateAdjoint(Activate):
     ) noexcept nogil:
         cdef Py_ssize_t i
         cdef int act = self.act
-        cdef vec e, v, zero = splat(0), one = splat(1), six = splat(6)
+        cdef vec e, v
         cdef vec slope = splat(self.slope), amplitude = splat(self.amplitude)
-        cdef vec steep = slope / amplitude
         for i in range(vectors):
             e = load(epsilon + i * LANES)
             v = load(x + i * LANES)
-            if act == RELU:
-                e = pick(unequal(v, zero), e, zero)
-            elif act == RELU6:
-                e = pick(unequal(v, zero), e, zero)
-                e = pick(unequal(v, six), e, zero)
-            elif act == LEAKY_RELU:
-                e = pick(greater(v, zero), e, slope * e)
-            elif act == SIGMOID:
-                e = e * (v * (one - v))
-            elif act == TANH:
-                e = e * (one - v * v)
-            elif act == SCALED_TANH:
-                e = e * (steep * ((amplitude - v) * (amplitude + v)))
-            elif act == SWISH:
-                e = e * swish_slope(v)
+            if act == SCALED_TANH:
+                e = e * scaled_tanh_slope(v, amplitude, slope)
+            else:
+                e = activate_adjoint(e, v, act, slope)
             store(delta + i * LANES, e)
 
 

@@ -22,13 +22,15 @@ cdef inline Finish finish_of(
 ) except *:
     """The arrays of a bias and a Tail, from channel `into` on."""
     cdef Finish end
+    cdef double slope
     end.b = <const real*>kernel.read(b, kind)
     end.scale = end.shift = end.add = NULL
     end.act, end.slope = NONE, 0
     if b is not None:
         end.b += into
     if tail is not None:
-        end.act, end.slope = activation(tail.act), tail.slope
+        slope = tail.slope  # by way of a double: Cython takes `real` for a float
+        end.act, end.slope = activation(tail.act), slope
         if tail.scale is not None:
             end.scale = <const real*>kernel.read(tail.scale, kind) + into
             end.shift = <const real*>kernel.read(tail.shift, kind) + into

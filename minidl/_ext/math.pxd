@@ -4,7 +4,8 @@ NaN stays NaN, infinities go where they should, subnormal results are rounded on
 """
 
 from minidl._ext.simd cimport (
-    less, magnitude, nearest, pick, real, splat, two_to, vec, with_sign,
+    greater, less, magnitude, nearest, pick, real, splat, two_to, unequal, vec,
+    with_sign,
 )
 
 cdef enum:
@@ -125,3 +126,37 @@ cdef inline vec activate(vec v, int act, vec slope) noexcept nogil:
     elif act == SWISH:
         return swish(v)
     return v
+
+
+cdef inline vec swish_slope(vec z) noexcept nogil:
+    """s + z s (1 - s) for s = sigmoid(z); beyond 1000 it is 0 or 1"""
+    cdef vec far = splat(1000)
+    z = pick(less(z, -far), -far, z)
+    z = pick(less(far, z), far, z)
+    cdef vec s = sigmoid(z)
+    return s + z * s * (splat(1) - s)
+
+
+cdef inline vec activate_adjoint(vec e, vec x, int act, vec slope) noexcept nogil:
+    """e times the slope of the activation, from its result x (of swish, from z)"""
+    cdef vec zero = splat(0), one = splat(1)
+    if act == RELU:
+        return pick(unequal(x, zero), e, zero)
+    elif act == RELU6:
+        e = pick(unequal(x, zero), e, zero)
+        return pick(unequal(x, splat(6)), e, zero)
+    elif act == LEAKY_RELU:
+        return pick(greater(x, zero), e, slope * e)
+    elif act == SIGMOID:
+        return e * (x * (one - x))
+    elif act == TANH:
+        return e * (one - x * x)
+    elif act == SCALED_TANH:
+        return e * scaled_tanh_slope(x, splat(1.7159), splat(2.0 / 3))
+    elif act == SWISH:
+        return e * swish_slope(x)
+    return e
+
+
+cdef inline vec scaled_tanh_slope(vec x, vec amplitude, vec slope) noexcept nogil:
+    return slope / amplitude * ((amplitude - x) * (amplitude + x))

@@ -8,8 +8,12 @@ of threads, and the mean may be large against the deviation.
 from libc.math cimport sqrt
 from libc.string cimport memset
 
+from minidl._ext.finish cimport finish_of
 from minidl._ext.kernel cimport Kernel, parts
-from minidl._ext.rows cimport affine, deviations, products
+from minidl._ext.math cimport NONE, RELU
+from minidl._ext.rows cimport (
+    Back, Norm, deltas, deviation_rows, normalise, product_rows,
+)
 from minidl._ext.simd cimport real
 
 cdef str KIND = "d" if sizeof(real) == 8 else "f"
@@ -19,24 +23,15 @@ cdef enum:
 
 
 cdef class _Rows(Kernel):
-    """x = (z - m) a + b + e s, with one m, a, b, s for each channel (NULL: none)"""
+    """Sums over rows, then rows from rows: `run` says when."""
 
-    cdef const real* z
-    cdef const real* m
-    cdef const real* a
-    cdef const real* b
-    cdef const real* e
-    cdef const real* s
-    cdef real* x
     cdef Py_ssize_t rows, c, parts, chunk, chunks
     cdef bint spreading
     cdef double* sums  # per part: two rows
     cdef real* block  # per part: two rows
     cdef real* row  # three rows
 
-    cdef int split(self, z, x, scratch) except -1:
-        self.z = <const real*>self.read(z, KIND)
-        self.x = <real*>self.write(x, KIND, z.size)
+    cdef int split(self, z, scratch) except -1:
         self.c = z.shape[z.ndim - 1]
         self.rows = z.size // self.c
         self.parts = parts(self.rows, self.rows * self.c)
@@ -55,15 +50,13 @@ cdef class _Rows(Kernel):
         self.share(self.parts, self.rows * self.c)
 
     cdef void spread(self) noexcept nogil:
-        """Write x."""
+        """Write all rows."""
         self.spreading = True
         self.share(self.chunks, self.rows * self.c)
 
     cdef void part(self, Py_ssize_t i, int slot) noexcept nogil:
         if self.spreading:
-            affine(
-                self.z, self.m, self.a, self.b, self.e, self.s, self.x,
-                i * self.chunk, min(self.rows, (i + 1) * self.chunk), self.c)
+            self.write_rows(i * self.chunk, min(self.rows, (i + 1) * self.chunk))
         else:
             self.sum(i, self.rows * i // self.parts, self.rows * (i + 1) // self.parts)
 
@@ -72,12 +65,15 @@ cdef class _Rows(Kernel):
     ) noexcept nogil:
         pass
 
+    cdef void write_rows(self, Py_ssize_t start, Py_ssize_t stop) noexcept nogil:
+        pass
+
 
 cdef class BatchNorm(_Rows):
-    """x = gamma (z - m) / sqrt(v + tiny) + beta, m and v those of the batch"""
+    """x = act(gamma (z - m) / sqrt(v + tiny) + beta + add), m and v of the batch"""
 
+    cdef Norm norm
     cdef const real* gamma
-    cdef const real* beta
     cdef real* mean
     cdef real* var
     cdef real* batch_mean
@@ -86,16 +82,20 @@ cdef class BatchNorm(_Rows):
 
     def __init__(
         self, z, gamma, beta, mean, var, m, inverse, x, scratch,
-        double momentum, double tiny, bint unbiased,
+        double momentum, double tiny, bint unbiased, tail=None,
     ):
-        self.split(z, x, scratch)
+        self.split(z, scratch)
         self.gamma = <const real*>self.read(gamma, KIND, self.c)
-        self.beta = <const real*>self.read(beta, KIND, self.c)
         self.mean = <real*>self.write(mean, KIND, self.c)
         self.var = <real*>self.write(var, KIND, self.c)
         self.batch_mean = <real*>self.write(m, KIND, self.c)
         self.inverse = <real*>self.write(inverse, KIND, self.c)
-        self.m, self.a, self.b = self.batch_mean, self.row, self.beta
+        self.norm.c = self.c
+        self.norm.z = <const real*>self.read(z, KIND)
+        self.norm.m, self.norm.a = self.batch_mean, self.row
+        self.norm.b = <const real*>self.read(beta, KIND, self.c)
+        self.norm.end = finish_of(self, KIND, None, tail, 0)
+        self.norm.x = <real*>self.write(x, KIND, z.size)
         self.momentum, self.tiny = momentum, tiny
         self.over = max(1, self.rows - 1 if unbiased else self.rows)
 
@@ -113,8 +113,9 @@ cdef class BatchNorm(_Rows):
         memset(mean, 0, 2 * c * sizeof(double))
         while i < stop:
             n = min(<Py_ssize_t>BLOCK, stop - i)
-            z = self.z + i * c
-            deviations(z, n, c, s1, s2)
+            z = self.norm.z + i * c
+            memset(s1, 0, 2 * c * sizeof(real))
+            deviation_rows(z, n, c, s1, s2)
             whole = <double>1 / n
             weight = <double>n / (i - start + n)
             for j in range(c):
@@ -126,23 +127,30 @@ cdef class BatchNorm(_Rows):
 
     cdef void statistics(self) noexcept nogil:
         """Merge the parts; leave gamma / sqrt(v + tiny) in `row`."""
-        cdef Py_ssize_t c = self.c, j, p, before, n
-        cdef double mean, m2, step, keep = self.momentum
+        cdef Py_ssize_t c = self.c, j, p, before, behind
+        cdef double* mean = self.sums
+        cdef double* m2 = mean + c
+        cdef double* other = mean
+        cdef double step, weight, square, keep = self.momentum
+        for p in range(1, self.parts):
+            other += 2 * c
+            before = self.rows * p // self.parts
+            behind = self.rows * (p + 1) // self.parts
+            weight = <double>(behind - before) / behind
+            for j in range(c):
+                step = other[j] - mean[j]
+                mean[j] += step * weight
+                m2[j] += other[c + j] + step * step * weight * before
         for j in range(c):
-            mean, m2 = self.sums[j], self.sums[c + j]
-            for p in range(1, self.parts):
-                before = self.rows * p // self.parts
-                n = self.rows * (p + 1) // self.parts - before
-                step = self.sums[2 * p * c + j] - mean
-                mean += step * n / (before + n)
-                m2 += self.sums[(2 * p + 1) * c + j]
-                m2 += step * step * before * n / (before + n)
-            m2 = 0 if m2 < 0 else m2
-            self.batch_mean[j] = mean
-            self.inverse[j] = 1 / sqrt(m2 / self.rows + self.tiny)
+            square = 0 if m2[j] < 0 else m2[j]
+            self.batch_mean[j] = mean[j]
+            self.inverse[j] = 1 / sqrt(square / self.rows + self.tiny)
             self.row[j] = self.gamma[j] * self.inverse[j]
-            self.mean[j] = keep * self.mean[j] + (1 - keep) * mean
-            self.var[j] = keep * self.var[j] + (1 - keep) * (m2 / self.over)
+            self.mean[j] = keep * self.mean[j] + (1 - keep) * mean[j]
+            self.var[j] = keep * self.var[j] + (1 - keep) * (square / self.over)
+
+    cdef void write_rows(self, Py_ssize_t start, Py_ssize_t stop) noexcept nogil:
+        normalise(&self.norm, start, stop)
 
     cdef void run(self) noexcept nogil:
         self.add()
@@ -151,62 +159,94 @@ cdef class BatchNorm(_Rows):
 
 
 cdef class BatchNormAdjoint(_Rows):
-    """delta = gamma / std (epsilon - mean(epsilon) - zhat mean(epsilon zhat))
+    """delta = gamma / std (e - mean(e) - zhat mean(e zhat)), e = epsilon act'(x)
 
-    g.gamma = sum epsilon zhat, g.beta = sum epsilon, zhat = (z - m) / std
+    g.gamma = sum e zhat, g.beta = sum e, zhat = (z - m) / std. Where x is None it is
+    computed again, as gamma zhat + beta; e is the delta of what was added, tail.add.
     """
 
+    cdef Back back
     cdef const real* gamma
     cdef const real* inverse
     cdef real* g_gamma
     cdef real* g_beta
 
     def __init__(
-        self, epsilon, z, gamma, m, inverse, delta, g_gamma, g_beta, scratch
+        self, epsilon, z, gamma, beta, m, inverse, delta, g_gamma, g_beta, scratch,
+        tail=None, x=None,
     ):
-        self.split(z, delta, scratch)
-        self.e = <const real*>self.read(epsilon, KIND, z.size)
+        self.split(z, scratch)
         self.gamma = <const real*>self.read(gamma, KIND, self.c)
-        self.m = <const real*>self.read(m, KIND, self.c)
         self.inverse = <const real*>self.read(inverse, KIND, self.c)
         self.g_gamma = <real*>self.write(g_gamma, KIND, self.c)
         self.g_beta = <real*>self.write(g_beta, KIND, self.c)
-        self.a, self.b, self.s = self.row, self.row + self.c, self.row + 2 * self.c
+        self.back.norm.c = self.c
+        self.back.norm.z = <const real*>self.read(z, KIND)
+        self.back.norm.m = <const real*>self.read(m, KIND, self.c)
+        self.back.norm.a = self.back.r2 = self.row + 2 * self.c
+        self.back.norm.b = <const real*>self.read(beta, KIND, self.c)
+        self.back.norm.end = finish_of(self, KIND, None, tail, 0)
+        self.back.e = <const real*>self.read(epsilon, KIND, z.size)
+        self.back.x = <const real*>self.read(x, KIND, z.size)
+        self.back.r0, self.back.r1 = self.row, self.row + self.c
+        self.back.delta = <real*>self.write(delta, KIND, z.size)
+        if tail is not None:
+            self.back.passed = <real*>self.write(tail.add, KIND, z.size)
 
     cdef void sum(
         self, Py_ssize_t index, Py_ssize_t start, Py_ssize_t stop
     ) noexcept nogil:
-        """The sums of epsilon and epsilon (z - m) over one part."""
+        """The sums of e and e (z - m) over one part."""
         cdef Py_ssize_t c = self.c, i = start, j, n
         cdef double* sums = self.sums + 2 * index * c
         cdef real* both = self.block + 2 * index * c
+        cdef int act = self.back.norm.end.act
         memset(sums, 0, 2 * c * sizeof(double))
         while i < stop:
             n = min(<Py_ssize_t>BLOCK, stop - i)
-            products(self.z, self.m, self.e, i, i + n, c, both, both + c)
+            memset(both, 0, 2 * c * sizeof(real))
+            if act == NONE:
+                product_rows(&self.back, NONE, i, i + n, both, both + c)
+            elif act == RELU:
+                product_rows(&self.back, RELU, i, i + n, both, both + c)
+            else:
+                product_rows(&self.back, act, i, i + n, both, both + c)
             for j in range(2 * c):
                 sums[j] += both[j]
             i += n
 
+    cdef void write_rows(self, Py_ssize_t start, Py_ssize_t stop) noexcept nogil:
+        cdef int act = self.back.norm.end.act
+        cdef Back back = self.back
+        if back.passed != NULL:  # which has seen the activation
+            back.e, act = back.passed, NONE
+        if act == NONE:
+            deltas(&back, NONE, start, stop)
+        elif act == RELU:
+            deltas(&back, RELU, start, stop)
+        else:
+            deltas(&back, act, start, stop)
+
     cdef void run(self) noexcept nogil:
         cdef Py_ssize_t j, p, c = self.c
+        cdef double* sums = self.sums
         cdef double s1, s2, inverse, scale
-        self.add()
         for j in range(c):
-            s1 = s2 = 0
-            for p in range(self.parts):
-                s1 += self.sums[2 * p * c + j]
-                s2 += self.sums[(2 * p + 1) * c + j]
-            inverse = self.inverse[j]
+            self.row[2 * c + j] = self.gamma[j] * self.inverse[j]
+        self.add()
+        for p in range(1, self.parts):
+            for j in range(2 * c):
+                sums[j] += sums[2 * p * c + j]
+        for j in range(c):
+            s1, s2, inverse = sums[j], sums[c + j], self.inverse[j]
             scale = self.gamma[j] * inverse
             self.row[j] = -scale * inverse * inverse * s2 / self.rows
             self.row[c + j] = -scale * s1 / self.rows
-            self.row[2 * c + j] = scale
             if self.g_gamma != NULL:
                 self.g_gamma[j] = s2 * inverse
             if self.g_beta != NULL:
                 self.g_beta[j] = s1
-        if self.x != NULL:
+        if self.back.delta != NULL:
             self.spread()
 
 
@@ -245,12 +285,21 @@ cdef class BatchNormFold(Kernel):
 
 
 cdef class ScaleShift(_Rows):
-    """x = z scale + shift for each channel; no shift where it is None"""
+    """x = act(z scale + shift + add) for each channel; no shift where it is None"""
 
-    def __init__(self, z, scale, shift, x):
-        self.split(z, x, None)
-        self.a = <const real*>self.read(scale, KIND, self.c)
-        self.b = <const real*>self.read(shift, KIND, self.c)
+    cdef Norm norm
+
+    def __init__(self, z, scale, shift, x, tail=None):
+        self.split(z, None)
+        self.norm.c = self.c
+        self.norm.z = <const real*>self.read(z, KIND)
+        self.norm.a = <const real*>self.read(scale, KIND, self.c)
+        self.norm.b = <const real*>self.read(shift, KIND, self.c)
+        self.norm.end = finish_of(self, KIND, None, tail, 0)
+        self.norm.x = <real*>self.write(x, KIND, z.size)
+
+    cdef void write_rows(self, Py_ssize_t start, Py_ssize_t stop) noexcept nogil:
+        normalise(&self.norm, start, stop)
 
     cdef void run(self) noexcept nogil:
         self.spread()

@@ -1,93 +1,189 @@
-"""Inner pieces of kernels whose arrays are rows of c channels."""
+"""Inner pieces of batch norm, whose arrays are rows of c channels.
 
-from libc.string cimport memset
+Sums stay in registers: those of GROUP vectors of channels, row after row; where fewer
+are left, those of one vector of channels for GROUP rows at a time.
+"""
 
-from minidl._ext.simd cimport LANES, load, real, store, vec
+from minidl._ext.finish cimport Finish, ended
+from minidl._ext.math cimport NONE, activate, activate_adjoint
+from minidl._ext.simd cimport LANES, load_part, real, splat, store_part, vec
+
+cdef enum:
+    GROUP = 4
 
 
-cdef inline void affine(
-    const real* z, const real* m, const real* a, const real* b, const real* e,
-    const real* s, real* x, Py_ssize_t start, Py_ssize_t stop, Py_ssize_t c,
+cdef struct Norm:
+    # x = act((z - m) a + b + add): z, x and add are rows; m and b may be NULL
+    Py_ssize_t c
+    const real* z
+    const real* m
+    const real* a
+    const real* b
+    Finish end
+    real* x
+
+
+cdef struct Back:
+    # epsilon behind the activation, from epsilon and x; or where that is NULL from an x
+    # computed again. What was added gets the same, at `passed`, if that is not NULL.
+    Norm norm
+    const real* e
+    const real* x
+    real* passed
+    # delta = (z - m) r0 + r1 + e r2
+    const real* r0
+    const real* r1
+    const real* r2
+    real* delta
+
+
+cdef inline vec centred(
+    Norm* k, Py_ssize_t at, Py_ssize_t j, Py_ssize_t n
 ) noexcept nogil:
-    """x = (z - m) a + b + e s for the rows from start to stop; z, e and x have rows,
-    m, a, b and s one number for each channel. m, b, s may be NULL: left out."""
-    cdef Py_ssize_t i, j, at
-    cdef vec v
-    cdef real w
+    """z - m for n channels from j on, z's from `at` on"""
+    cdef vec z = load_part(k.z + at, n)
+    return z if k.m == NULL else z - load_part(k.m + j, n)
+
+
+cdef inline void normalise(
+    Norm* k, Py_ssize_t start, Py_ssize_t stop
+) noexcept nogil:
+    """Write rows start to stop of x."""
+    cdef Py_ssize_t i, j, at, n, c = k.c
+    cdef vec a, b
     for i in range(start, stop):
         j, at = 0, i * c
-        while j + LANES <= c:
-            v = load(z + at + j)
-            v = v - load(m + j) if m != NULL else v
-            v = v * load(a + j)
-            v = v + load(b + j) if b != NULL else v
-            v = v + load(e + at + j) * load(s + j) if s != NULL else v
-            store(x + at + j, v)
-            j += LANES
         while j < c:
-            w = z[at + j]
-            w = w - m[j] if m != NULL else w
-            w = w * a[j]
-            w = w + b[j] if b != NULL else w
-            w = w + e[at + j] * s[j] if s != NULL else w
-            x[at + j] = w
-            j += 1
+            n = min(<Py_ssize_t>LANES, c - j)
+            a = load_part(k.a + j, n)
+            b = splat(0) if k.b == NULL else load_part(k.b + j, n)
+            store_part(k.x + at, ended(&k.end, centred(k, at, j, n), a, b, at, n), n)
+            j, at = j + LANES, at + LANES
+
+
+cdef inline vec behind(
+    Back* k, const int act, vec d, Py_ssize_t at, Py_ssize_t j, Py_ssize_t n
+) noexcept nogil:
+    """epsilon behind the activation; d = z - m"""
+    cdef vec e = load_part(k.e + at, n), slope = splat(k.norm.end.slope), x
+    if act == NONE:
+        return e
+    if k.x != NULL:
+        x = load_part(k.x + at, n)
+    else:
+        x = d * load_part(k.norm.a + j, n) + load_part(k.norm.b + j, n)
+        x = activate(x, act, slope)
+    return activate_adjoint(e, x, act, slope)
 
 
 cdef inline void products(
-    const real* z, const real* m, const real* e, Py_ssize_t start, Py_ssize_t stop,
-    Py_ssize_t c, real* s1, real* s2,
+    Back* k, const int act, const int wide, const int high, Py_ssize_t j,
+    Py_ssize_t n, Py_ssize_t start, Py_ssize_t stop, real* s1, real* s2,
 ) noexcept nogil:
-    """s1 = sum of e, s2 = sum of e (z - m) over the rows from start to stop."""
-    cdef Py_ssize_t i, j, at
-    cdef vec v
-    memset(s1, 0, c * sizeof(real))
-    memset(s2, 0, c * sizeof(real))
+    """s1 += sum of e, s2 += sum of e (z - m) over the rows from start to stop, `high`
+    at a time, for n channels from j on in each of `wide` vectors."""
+    cdef vec sum1[GROUP]
+    cdef vec sum2[GROUP]
+    cdef vec d, e
+    cdef Py_ssize_t i = start, at, c = k.norm.c, to
+    cdef int p, q
+    for p in range(wide * high):
+        sum1[p] = sum2[p] = splat(0)
+    while i + high <= stop:
+        for q in range(high):
+            for p in range(wide):
+                at = (i + q) * c + j + p * LANES
+                d = centred(&k.norm, at, j + p * LANES, n)
+                e = behind(k, act, d, at, j + p * LANES, n)
+                if k.passed != NULL:
+                    store_part(k.passed + at, e, n)
+                sum1[q * wide + p] = sum1[q * wide + p] + e
+                sum2[q * wide + p] = sum2[q * wide + p] + e * d
+        i += high
+    for q in range(high):
+        for p in range(wide):
+            to = j + p * LANES
+            store_part(s1 + to, load_part(s1 + to, n) + sum1[q * wide + p], n)
+            store_part(s2 + to, load_part(s2 + to, n) + sum2[q * wide + p], n)
+
+
+cdef inline void product_rows(
+    Back* k, const int act, Py_ssize_t start, Py_ssize_t stop, real* s1, real* s2
+) noexcept nogil:
+    """`products` of all channels"""
+    cdef Py_ssize_t j = 0, c = k.norm.c, n
+    cdef Py_ssize_t even = start + (stop - start) // GROUP * GROUP
+    while j + GROUP * LANES <= c:
+        products(k, act, GROUP, 1, j, LANES, start, stop, s1, s2)
+        j += GROUP * LANES
+    while j < c:
+        n = min(<Py_ssize_t>LANES, c - j)
+        products(k, act, 1, GROUP, j, n, start, even, s1, s2)
+        products(k, act, 1, 1, j, n, even, stop, s1, s2)
+        j += LANES
+
+
+cdef inline void deltas(
+    Back* k, const int act, Py_ssize_t start, Py_ssize_t stop
+) noexcept nogil:
+    """Write rows start to stop of delta."""
+    cdef Py_ssize_t i, j, at, n, c = k.norm.c
+    cdef vec d, e
     for i in range(start, stop):
         j, at = 0, i * c
-        while j + LANES <= c:
-            v = load(e + at + j)
-            store(s1 + j, load(s1 + j) + v)
-            store(s2 + j, load(s2 + j) + v * (load(z + at + j) - load(m + j)))
-            j += LANES
         while j < c:
-            s1[j] += e[at + j]
-            s2[j] += e[at + j] * (z[at + j] - m[j])
-            j += 1
+            n = min(<Py_ssize_t>LANES, c - j)
+            d = centred(&k.norm, at, j, n)
+            e = behind(k, act, d, at, j, n)
+            d = d * load_part(k.r0 + j, n) + load_part(k.r1 + j, n)
+            store_part(k.delta + at, d + e * load_part(k.r2 + j, n), n)
+            j, at = j + LANES, at + LANES
 
 
 cdef inline void deviations(
-    const real* z, Py_ssize_t n, Py_ssize_t c, real* s1, real* s2
+    const real* z, const int wide, const int high, Py_ssize_t j, Py_ssize_t n,
+    Py_ssize_t start, Py_ssize_t stop, Py_ssize_t c, real* s1, real* s2
 ) noexcept nogil:
-    """s1 = sum of d, s2 = sum of d^2, where d = z - (the first of the n rows).
+    """s1 += sum of d, s2 += sum of d^2 over the rows from start to stop, d = z - z[0];
+    otherwise as `products`.
 
-    A shift that is one of the numbers loses at most a factor n of precision. Four rows
-    go at a time; where there are none left, the first stands in, whose d is 0.
+    A shift that is one of the numbers loses at most a factor of precision that is the
+    number of rows.
     """
-    cdef Py_ssize_t i, j
-    cdef const real* a
-    cdef const real* b
-    cdef const real* e
-    cdef const real* f
-    cdef vec k, p, q, r, s
-    cdef real t, u, v, w
-    memset(s1, 0, c * sizeof(real))
-    memset(s2, 0, c * sizeof(real))
-    for i in range(1, n, 4):
-        a = z + i * c
-        b = z + (i + 1) * c if i + 1 < n else z
-        e = z + (i + 2) * c if i + 2 < n else z
-        f = z + (i + 3) * c if i + 3 < n else z
-        j = 0
-        while j + LANES <= c:
-            k = load(z + j)
-            p, q = load(a + j) - k, load(b + j) - k
-            r, s = load(e + j) - k, load(f + j) - k
-            store(s1 + j, load(s1 + j) + ((p + q) + (r + s)))
-            store(s2 + j, load(s2 + j) + ((p * p + q * q) + (r * r + s * s)))
-            j += LANES
-        while j < c:
-            t, u, v, w = a[j] - z[j], b[j] - z[j], e[j] - z[j], f[j] - z[j]
-            s1[j] += (t + u) + (v + w)
-            s2[j] += (t * t + u * u) + (v * v + w * w)
-            j += 1
+    cdef vec sum1[GROUP]
+    cdef vec sum2[GROUP]
+    cdef vec first[GROUP]
+    cdef vec d
+    cdef Py_ssize_t i = start, to
+    cdef int p, q
+    for p in range(wide):
+        first[p] = load_part(z + j + p * LANES, n)
+    for p in range(wide * high):
+        sum1[p] = sum2[p] = splat(0)
+    while i + high <= stop:
+        for q in range(high):
+            for p in range(wide):
+                d = load_part(z + (i + q) * c + j + p * LANES, n) - first[p]
+                sum1[q * wide + p] = sum1[q * wide + p] + d
+                sum2[q * wide + p] = sum2[q * wide + p] + d * d
+        i += high
+    for q in range(high):
+        for p in range(wide):
+            to = j + p * LANES
+            store_part(s1 + to, load_part(s1 + to, n) + sum1[q * wide + p], n)
+            store_part(s2 + to, load_part(s2 + to, n) + sum2[q * wide + p], n)
+
+
+cdef inline void deviation_rows(
+    const real* z, Py_ssize_t rows, Py_ssize_t c, real* s1, real* s2
+) noexcept nogil:
+    """`deviations` of all channels"""
+    cdef Py_ssize_t j = 0, n, even = rows // GROUP * GROUP
+    while j + GROUP * LANES <= c:
+        deviations(z, GROUP, 1, j, LANES, 0, rows, c, s1, s2)
+        j += GROUP * LANES
+    while j < c:
+        n = min(<Py_ssize_t>LANES, c - j)
+        deviations(z, 1, GROUP, j, n, 0, even, c, s1, s2)
+        deviations(z, 1, 1, j, n, even, rows, c, s1, s2)
+        j += LANES

@@ -35,6 +35,9 @@ class BatchNorm(Op):
     tiny: float = 1e-5
     unbiased: bool = True
     keeps: ClassVar[tuple[str, ...]] = ("z",)
+    inplace: ClassVar[bool] = True
+    absorbs: ClassVar[bool] = True
+    folds: ClassVar[bool] = True
 
     def infer(self, *z: Shape) -> Spec:
         if not isinstance(self.momentum, int | float) or not 0 <= self.momentum <= 1:
@@ -58,19 +61,21 @@ class BatchNorm(Op):
         row, scratch = Array(x[-1:]), _scratch(x, itemsize)
         return Book({"mean": row, "inverse": row}, {}, scratch, scratch)
 
-    def forward(self, z: Any, theta: Any, x: Any, tape: Any, scratch: Any) -> Any:
+    def forward(
+        self, z: Any, theta: Any, x: Any, tape: Any, scratch: Any, tail: Any = None
+    ) -> Any:
         return kernels(x).BatchNorm(
             z, theta.gamma, theta.beta, theta.mean, theta.var, tape.mean, tape.inverse,
-            x, scratch, self.momentum, self.tiny, self.unbiased,
+            x, scratch, self.momentum, self.tiny, self.unbiased, tail,
         )
 
     def adjoint(
         self, epsilon: Any, z: Any, theta: Any, x: Any, tape: Any, scratch: Any,
-        delta: Any, g: Any,
+        delta: Any, g: Any, tail: Any = None,
     ) -> Any:
         return kernels(epsilon).BatchNormAdjoint(
-            epsilon, z, theta.gamma, tape.mean, tape.inverse, delta, g.gamma, g.beta,
-            scratch,
+            epsilon, z, theta.gamma, theta.beta, tape.mean, tape.inverse, delta,
+            g.gamma, g.beta, scratch, tail, x if tail else None,
         )
 
     def inference(self) -> Op:
@@ -87,6 +92,7 @@ class FrozenBatchNorm(BatchNorm):
 
     keeps: ClassVar[tuple[str, ...]] = ("z", "const")
     joins: ClassVar[str | None] = "affine"
+    folds: ClassVar[bool] = False
 
     def book(self, z: Any, x: Shape, threads: int, itemsize: int) -> Book:
         row = Array(x[-1:])
@@ -99,21 +105,23 @@ class FrozenBatchNorm(BatchNorm):
             theta.inverse, theta.scale, theta.shift, self.tiny,
         )
 
-    def forward(self, z: Any, theta: Any, x: Any, tape: Any, scratch: Any) -> Any:
-        return kernels(x).ScaleShift(z, theta.scale, theta.shift, x)
+    def forward(
+        self, z: Any, theta: Any, x: Any, tape: Any, scratch: Any, tail: Any = None
+    ) -> Any:
+        return kernels(x).ScaleShift(z, theta.scale, theta.shift, x, tail)
 
     def adjoint(
         self, epsilon: Any, z: Any, theta: Any, x: Any, tape: Any, scratch: Any,
-        delta: Any, g: Any,
+        delta: Any, g: Any, tail: Any = None,
     ) -> Any:
-        work = []
-        if delta is not None:
-            work.append(kernels(epsilon).ScaleShift(epsilon, theta.scale, None, delta))
+        work = []  # delta last: it may lie where epsilon is
         if g.gamma is not None or g.beta is not None:
             work.append(kernels(epsilon).BatchNormAdjoint(
-                epsilon, z, theta.gamma, theta.mean, theta.inverse, None, g.gamma,
-                g.beta, scratch,
+                epsilon, z, theta.gamma, theta.beta, theta.mean, theta.inverse, None,
+                g.gamma, g.beta, scratch,
             ))
+        if delta is not None:
+            work.append(kernels(epsilon).ScaleShift(epsilon, theta.scale, None, delta))
         return work
 
     def inference(self) -> Op:
