@@ -1,8 +1,8 @@
 """The dense layer: products in which w is read once, where it lies, at memory speed.
 
-    Dense, DenseFew     x = act(scale * (z w + b) + shift + add), z [n, i], w [i, o]
-    DenseDelta          delta = epsilon w^T
-    DenseWeights        g = z^T epsilon
+    Dense           x = act(scale * (z w + b) + shift + add), z [n, i], w [i, o]
+    DenseDelta      delta = epsilon w^T
+    DenseWeights    g = z^T epsilon
 """
 
 from libc.string cimport memcpy, memset
@@ -10,28 +10,35 @@ from libc.string cimport memcpy, memset
 from minidl._ext.finish cimport Finish, ended, factor_of, finish_of, offset_of
 from minidl._ext.kernel cimport Kernel
 from minidl._ext.simd cimport (
-    DOT_COLUMNS, DOT_ROWS, LANES, MR, NR, load, load_part, real, splat, store,
-    store_part, stream, total, vec, VECTOR_BYTES,
+    DOT_COLUMNS, DOT_ROWS, LANES, MR, NR, VECTOR_BYTES, W_ROWS, load, load_part,
+    prefetch, real, splat, store, store_part, stream, total, vec,
 )
-from minidl._ext.tile cimport adjoint_by_stride, forward_rows
+from minidl._ext.tile cimport adjoint_by_stride
 
 cdef str KIND = "d" if sizeof(real) == 8 else "f"
 
 cdef enum:
-    DEEP = 128  # rows of w packed at a time
-    AT_ONCE = 8  # rows of w that go into a sum together
-    WIDE = 8  # panels packed at a time: DEEP x WIDE x NR stays in the L2 cache
+    DEEP = 8  # rows of w read side by side
+    HIGH = 32  # rows of z at a time
+    PARTS = 16  # parts that a sum is split into at most
+    FEW = 65_536  # entries of w that a part has at least
+    AHEAD = 128  # how far ahead of its use w is asked for, in entries
 
 
-cdef class DenseForward(Kernel):
-    """The arrays of x = act(scale * (z w + b) + shift + add)"""
+cdef class Dense(Kernel):
+    """x = act(scale * (z w + b) + shift + add)
+
+    An item is a part of the rows of w for a block of rows of z, with sums of its own,
+    which are added in order."""
 
     cdef const real* z
     cdef const real* w
     cdef real* x
-    cdef real* slots
+    cdef real* sums  # [parts][n][wide]
+    cdef real* turned  # z of each item as [rows of w][rows of z]
     cdef Finish end
-    cdef Py_ssize_t n, i, o
+    cdef Py_ssize_t n, i, o, wide, parts, blocks
+    cdef bint adding
 
     def __init__(self, z, w, b, x, scratch, tail=None):
         self.n = z.shape[0]
@@ -39,174 +46,115 @@ cdef class DenseForward(Kernel):
         self.z = <const real*>self.read(z, KIND, self.n * self.i)
         self.w = <const real*>self.read(w, KIND)
         self.x = <real*>self.write(x, KIND, self.n * self.o)
-        self.slots = <real*>self.write(scratch, "B")
+        self.wide = (self.o + NR - 1) // NR * NR
+        self.blocks = (self.n + HIGH - 1) // HIGH
+        self.parts = Dense.split(self.n, self.i, self.o)
+        self.sums = <real*>self.write(scratch, "B", Dense.scratch(self.n, *w.shape))
+        self.turned = self.sums + self.parts * self.n * self.wide
         self.end = finish_of(self, KIND, b, tail, 0)
 
-
-cdef class DenseFew(DenseForward):
-    """For a few rows of z: w is read from end to end, each row of it once
-
-    The rows of w are split into parts, each with a sum of its own, added in order."""
-
-    cdef Py_ssize_t parts, wide
-    cdef bint adding
-
-    def __init__(self, z, w, b, x, scratch, tail=None):
-        super().__init__(z, w, b, x, scratch, tail)
-        self.parts = DenseFew.split(self.i, self.o)
-
     @staticmethod
-    def split(i, o):
-        """In how many parts the sum is split."""
-        return max(1, min(16, i * o // 65_536))
+    def split(n, i, o):
+        """In how many parts the sum is split: enough items for some threads."""
+        blocks = (n + HIGH - 1) // HIGH
+        return max(1, min(PARTS // blocks, i * o // FEW, i))
 
     @staticmethod
     def scratch(n, i, o):
-        """Bytes of sums: [parts][columns by LANES][n][LANES]."""
-        wide = (o + LANES - 1) // LANES * LANES
-        return DenseFew.split(i, o) * n * wide * sizeof(real)
+        """Bytes of sums and of z turned."""
+        wide = (o + NR - 1) // NR * NR
+        return (Dense.split(n, i, o) * wide + i) * n * sizeof(real)
 
     cdef void run(self) noexcept nogil:
-        self.wide = (self.o + LANES - 1) // LANES
         self.adding = False
-        self.share(self.parts, self.n * self.i * self.o)
+        self.share(self.parts * self.blocks, self.n * self.i * self.o)
         self.adding = True
-        self.share(self.wide, self.parts * self.n * self.o)
+        self.share(self.n, self.parts * self.n * self.o)
 
     cdef void part(self, Py_ssize_t item, int slot) noexcept nogil:
-        cdef Py_ssize_t k = self.i * item // self.parts
-        cdef Py_ssize_t stop = self.i * (item + 1) // self.parts
-        cdef Py_ssize_t size = self.n * self.wide * LANES
+        cdef Py_ssize_t m = item // self.parts * HIGH, p = item % self.parts
+        cdef Py_ssize_t k = self.i * p // self.parts, deep, q, r
+        cdef Py_ssize_t stop = self.i * (p + 1) // self.parts
+        cdef Py_ssize_t high = min(<Py_ssize_t>HIGH, self.n - m)
+        cdef real* sums = self.sums + (p * self.n + m) * self.wide
+        cdef real* z = self.turned + m * self.i + k * high
         if self.adding:
-            self.add(item * LANES)
+            self.add(item)
             return
-        memset(self.slots + item * size, 0, size * sizeof(real))
-        while k + AT_ONCE <= stop:
-            rows_of_w(AT_ONCE, self.z + k, self.w + k * self.o, self.n, self.i, self.o,
-                      self.slots + item * size)
-            k += AT_ONCE
+        for q in range(stop - k):
+            for r in range(high):
+                z[q * high + r] = self.z[(m + r) * self.i + k + q]
+        memset(sums, 0, high * self.wide * sizeof(real))
         while k < stop:
-            rows_of_w(1, self.z + k, self.w + k * self.o, self.n, self.i, self.o,
-                      self.slots + item * size)
-            k += 1
+            deep = min(<Py_ssize_t>DEEP, stop - k)
+            rows_of_w(z, self.w + k * self.o, high, deep, self.o, sums)
+            z += deep * high
+            k += deep
 
-    cdef void add(self, Py_ssize_t f) noexcept nogil:
-        """LANES columns of x: the sums of the parts, finished"""
-        cdef Py_ssize_t width = min(<Py_ssize_t>LANES, self.o - f), m, p, at
-        cdef Py_ssize_t size = self.n * self.wide * LANES
-        cdef vec factor = factor_of(&self.end, f, width)
-        cdef vec offset = offset_of(&self.end, f, width)
+    cdef void add(self, Py_ssize_t m) noexcept nogil:
+        """A row of x: the sums of the parts, finished"""
+        cdef Py_ssize_t f = 0, width, p, block = m // HIGH * HIGH
+        cdef Py_ssize_t high = min(<Py_ssize_t>HIGH, self.n - block)
+        cdef const real* sums
         cdef vec v
-        for m in range(self.n):
-            v = splat(0)
-            for p in range(self.parts):
-                v = v + load(self.slots + p * size + f * self.n + m * LANES)
-            at = m * self.o + f
-            v = ended(&self.end, v, factor, offset, at, width)
-            store_part(self.x + at, v, width)
+        while f < self.o:
+            width = min(<Py_ssize_t>LANES, self.o - f)
+            sums = self.sums + block * self.wide + f // NR * NR * high
+            sums += (m - block) * NR + f % NR
+            v = load(sums)
+            for p in range(1, self.parts):
+                v = v + load(sums + p * self.n * self.wide)
+            v = ended(&self.end, v, factor_of(&self.end, f, width),
+                      offset_of(&self.end, f, width), m * self.o + f, width)
+            store_part(self.x + m * self.o + f, v, width)
+            f += LANES
 
 
 cdef inline void rows_of_w(
-    const int count, const real* z, const real* w, Py_ssize_t n, Py_ssize_t i,
-    Py_ssize_t o, real* sums
+    const real* z, const real* w, Py_ssize_t high, Py_ssize_t deep, Py_ssize_t o,
+    real* sums
 ) noexcept nogil:
-    """sums += z[:, :count] w[:count]"""
-    cdef Py_ssize_t f = 0, m
-    cdef vec row[AT_ONCE]
-    cdef vec v
-    cdef int q
+    """sums += z^T w for `deep` rows of w; sums: [panels of NR columns][high][NR]"""
+    cdef Py_ssize_t f = 0, k
     while f < o:
-        for q in range(count):
-            if f + LANES <= o:
-                row[q] = load(w + q * o + f)
-            else:
-                row[q] = load_part(w + q * o + f, o - f)
-        for m in range(n):
-            v = load(sums)
-            for q in range(count):
-                v = v + splat(z[m * i + q]) * row[q]
-            store(sums, v)
-            sums += LANES
-        f += LANES
-
-
-cdef class Dense(DenseForward):
-    """For many rows of z: blocks of w are packed and used for all of them"""
-
-    @staticmethod
-    def scratch(threads):
-        """Bytes of packed blocks."""
-        return threads * DEEP * WIDE * NR * sizeof(real)
-
-    cdef void run(self) noexcept nogil:
-        self.share((self.o + WIDE * NR - 1) // (WIDE * NR),
-                   self.n * self.i * self.o // 8)
-
-    cdef void part(self, Py_ssize_t item, int slot) noexcept nogil:
-        """All rows, WIDE panels of columns."""
-        cdef real* packed = self.slots + slot * DEEP * WIDE * NR
-        cdef Py_ssize_t f = item * WIDE * NR, k, r, q, p, deep, height
-        cdef Py_ssize_t wide = min(<Py_ssize_t>(WIDE * NR), self.o - f)
-        cdef Py_ssize_t panels = (wide + NR - 1) // NR
-        cdef const real* rows[MR]
-        cdef real tile[MR * NR]
         k = 0
-        while k < self.i:
-            deep = min(<Py_ssize_t>DEEP, self.i - k)
-            self.pack(k, deep, f, wide, packed)
-            r = 0
-            while r < self.n:
-                height = min(<Py_ssize_t>MR, self.n - r)
-                for q in range(MR):
-                    rows[q] = self.z + min(r + q, self.n - 1) * self.i + k
-                for p in range(panels):
-                    forward_rows(
-                        height, False, 1, deep, rows, packed + p * deep * NR, tile)
-                    self.collect(tile, r, height, f + p * NR, k == 0,
-                                 k + deep == self.i)
-                r += MR
-            k += DEEP
+        while k + W_ROWS <= deep:
+            few_rows(W_ROWS, z + k * high, w + k * o + f, high, o, o - f, sums)
+            k += W_ROWS
+        while k < deep:
+            few_rows(1, z + k * high, w + k * o + f, high, o, o - f, sums)
+            k += 1
+        sums += high * NR
+        f += NR
 
-    cdef void pack(
-        self, Py_ssize_t k, Py_ssize_t deep, Py_ssize_t f, Py_ssize_t wide, real* packed
-    ) noexcept nogil:
-        """Rows k to k + deep of columns f to f + wide, panel by panel."""
-        cdef Py_ssize_t r, p, whole = wide // NR, rest = wide % NR
-        cdef const real* w
-        cdef real* into
-        for r in range(deep):
-            w = self.w + (k + r) * self.o + f
-            for p in range(whole):
-                into = packed + (p * deep + r) * NR
-                store(into, load(w + p * NR))
-                store(into + LANES, load(w + p * NR + LANES))
-            if rest:
-                into = packed + (whole * deep + r) * NR
-                memset(into, 0, NR * sizeof(real))
-                memcpy(into, w + whole * NR, rest * sizeof(real))
 
-    cdef void collect(
-        self, real* tile, Py_ssize_t r, Py_ssize_t height, Py_ssize_t f, bint first,
-        bint last
-    ) noexcept nogil:
-        """Add a tile to what the rows of w before it gave; finish after the last."""
-        cdef Py_ssize_t q, at, width
-        cdef int half
-        cdef vec v
-        for half in range(2):
-            width = min(<Py_ssize_t>LANES, self.o - f)
-            if width <= 0:
-                return
-            for q in range(height):
-                at = (r + q) * self.o + f
-                v = load(tile + q * NR + half * LANES)
-                if not first:
-                    v = v + load_part(self.x + at, width)
-                if last:
-                    v = ended(&self.end, v, factor_of(&self.end, f, width),
-                              offset_of(&self.end, f, width), at, width)
-                store_part(self.x + at, v, width)
-            f += LANES
+cdef inline void few_rows(
+    const int count, const real* z, const real* w, Py_ssize_t high, Py_ssize_t o,
+    Py_ssize_t left, real* sums
+) noexcept nogil:
+    """The same for `count` rows and a panel, of whose columns `left` are there"""
+    cdef vec first[W_ROWS]
+    cdef vec second[W_ROWS]
+    cdef vec u, v, s
+    cdef Py_ssize_t m
+    cdef int q
+    for q in range(count):
+        if left >= NR:
+            first[q], second[q] = load(w + q * o), load(w + q * o + LANES)
+            prefetch(w + q * o + AHEAD)
+            prefetch(w + q * o + AHEAD + LANES)
+        else:
+            first[q] = load_part(w + q * o, left)
+            second[q] = load_part(w + q * o + LANES, max(<Py_ssize_t>0, left - LANES))
+    for m in range(high):
+        s = splat(z[m])
+        u, v = s * first[0], s * second[0]
+        for q in range(1, count):
+            s = splat(z[q * high + m])
+            u = u + s * first[q]
+            v = v + s * second[q]
+        store(sums + m * NR, load(sums + m * NR) + u)
+        store(sums + m * NR + LANES, load(sums + m * NR + LANES) + v)
 
 
 cdef class DenseDelta(Kernel):
@@ -229,16 +177,20 @@ cdef class DenseDelta(Kernel):
 
     cdef void part(self, Py_ssize_t item, int slot) noexcept nogil:
         """DOT_ROWS rows of w, all of epsilon."""
-        cdef Py_ssize_t i = item * DOT_ROWS, n = 0, q, m
+        cdef Py_ssize_t i = item * DOT_ROWS, n = 0, q, m, shift = 0, next
         cdef const real* w[DOT_ROWS]
         cdef const real* e[DOT_COLUMNS]
         cdef real dots[DOT_ROWS * DOT_COLUMNS]
         for q in range(DOT_ROWS):
             w[q] = self.w + min(i + q, self.i - 1) * self.o
+        # each of the passes over these rows asks for its share of the next rows
+        while (DOT_COLUMNS << shift) < self.n:
+            shift += 1
         while n < self.n:
+            next = DOT_ROWS * self.o + (n // DOT_COLUMNS * self.o >> shift)
             for m in range(DOT_COLUMNS):
                 e[m] = self.epsilon + min(n + m, self.n - 1) * self.o
-            dot(w, e, self.o, dots)
+            dot(w, e, self.o, next, shift, dots)
             for q in range(min(<Py_ssize_t>DOT_ROWS, self.i - i)):
                 for m in range(min(<Py_ssize_t>DOT_COLUMNS, self.n - n)):
                     self.delta[(n + m) * self.i + i + q] = dots[q * DOT_COLUMNS + m]
@@ -246,7 +198,8 @@ cdef class DenseDelta(Kernel):
 
 
 cdef inline void dot(
-    const real** w, const real** e, Py_ssize_t size, real* dots
+    const real** w, const real** e, Py_ssize_t size, Py_ssize_t next, Py_ssize_t shift,
+    real* dots
 ) noexcept nogil:
     """dots[q, m] = <w_q, e_m>"""
     cdef vec c[DOT_ROWS][DOT_COLUMNS]
@@ -259,6 +212,7 @@ cdef inline void dot(
     while f + LANES <= size:
         for q in range(DOT_ROWS):
             v = load(w[q] + f)
+            prefetch(w[q] + next + (f >> shift))
             for m in range(DOT_COLUMNS):
                 c[q][m] = c[q][m] + v * load(e[m] + f)
         f += LANES

@@ -30,13 +30,16 @@ typedef int mask_t;
 #define LANES ((int)(VECTOR_BYTES / sizeof(real)))
 #define NR (2 * LANES)
 
-/* Accumulators of a dot product of rows with rows: 24 of 32 registers, 8 of 16. */
+/* Accumulators of a dot product of rows with rows: 24 of 32 registers, 8 of 16.
+   Rows of weights, two vectors of each, that stay in registers: 16 of 32, 8 of 16. */
 #ifdef __AVX512F__
-#define DOT_ROWS 3
-#define DOT_COLUMNS 8
-#else
-#define DOT_ROWS 2
+#define DOT_ROWS 6
 #define DOT_COLUMNS 4
+#define W_ROWS 8
+#else
+#define DOT_ROWS 4
+#define DOT_COLUMNS 2
+#define W_ROWS 4
 #endif
 
 /* Rows of a block of a product: their pointers and data stay in the L2 cache. */
@@ -53,6 +56,8 @@ typedef real vecu __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(real)
 INLINE vec splat(real a) { return a - (vec){0}; }
 INLINE vec load(const real *p) { return *(const vecu *)p; }
 INLINE void store(real *p, vec v) { *(vecu *)p = v; }
+/* ask for the cache line at p, which need not exist */
+INLINE void prefetch(const real *p) { __builtin_prefetch(p); }
 /* past the caches, for what is not read soon; p is aligned to a vector */
 INLINE void stream(real *p, vec v) {
 #if defined(__AVX512F__) && defined(MINIDL_DOUBLE)

@@ -11,12 +11,14 @@ cdef extern from "simd.h" nogil:
     enum: NR
     enum: DOT_ROWS
     enum: DOT_COLUMNS
+    enum: W_ROWS
     enum: BLOCK
     enum: CHUNK
     vec splat(real a)
     vec load(const real* p)
     void store(real* p, vec v)
     void stream(real* p, vec v)
+    void prefetch(const real* p)
     const int VECTOR_BYTES
     vec pick(vmask m, vec a, vec b)
     vmask greater(vec a, vec b)

@@ -11,8 +11,6 @@ from ..spec import Book, Param, Shape, ShapeError, Spec, whole
 from .product import Init, sum_bytes, sum_rows
 from .row import Case, Row
 
-FEW = 16  # rows of z from which on packing w pays (measured on AVX-512, Zen 4)
-
 
 @dataclass(frozen=True)
 class Dense(Op):
@@ -41,17 +39,13 @@ class Dense(Op):
     def book(self, z: Shape, x: Shape, threads: int, itemsize: int) -> Book:
         k = kernels(itemsize)
         back = max(k.DenseWeights.scratch(*x), sum_bytes(x, itemsize))
-        few = z[0] <= FEW
-        here = k.DenseFew.scratch(*z, x[1]) if few else k.Dense.scratch(threads)
-        return Book(scratch=here, adjoint_scratch=back)
+        return Book(scratch=k.Dense.scratch(*z, x[1]), adjoint_scratch=back)
 
     def forward(
         self, z: Any, theta: Any, x: Any, tape: Any, scratch: Any, tail: Any = None
     ) -> Any:
         b = theta.b if self.bias else None
-        k = kernels(x)
-        kernel = k.DenseFew if len(z) <= FEW else k.Dense
-        return kernel(z, theta.w, b, x, scratch, tail)
+        return kernels(x).Dense(z, theta.w, b, x, scratch, tail)
 
     def adjoint(
         self, epsilon: Any, z: Any, theta: Any, x: Any, tape: Any, scratch: Any,
