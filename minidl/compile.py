@@ -9,7 +9,7 @@ runs it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -38,19 +38,21 @@ def compile(
     grads: Mapping[str, tuple[tuple[int, ...], int]] | None = None,
     rules: Mapping[str, Op] | None = None,
     exact: bool = False,
+    at_once: Set[str] = frozenset(),
 ) -> Plan:
     """The plan for inputs of these shapes (which begin with the batch).
 
     `grads` maps the parameters whose gradient is wanted to (shape, entry in the block
     of all gradients); `deltas` names the inputs whose delta is wanted; `rules` replaces
-    ops; `exact` keeps off algorithms that trade the last digits for speed.
+    ops; `exact` keeps off algorithms that trade the last digits for speed; the
+    parameters in `at_once` learn in the adjoint that makes their gradient.
     """
     calls = trace(
         graph, outputs, shapes, owners, dtype, train, grads or {}, rules or {}, exact
     )
     needed = wanting(calls, deltas) if adjoint else set()
     groups = fuse(calls, set(outputs), needed)
-    draft = Draft(calls, groups, needed, dtype, threads)
+    draft = Draft(calls, groups, needed, dtype, threads, at_once)
     draft.emit(outputs, adjoint, deltas, grads or {}, keep=not train)
     verify(draft.steps, draft.regions, draft.given)
     alias(draft.steps, draft.regions)
@@ -82,7 +84,9 @@ class Draft:
         needed: set[str],
         dtype: str,
         threads: int,
+        at_once: Set[str],
     ) -> None:
+        self.at_once = at_once
         self.calls, self.groups, self.needed = calls, groups, needed
         self.dtype, self.threads = dtype, threads
         self.steps: list[Step] = []
@@ -234,8 +238,12 @@ class Draft:
         grads: Mapping[str, tuple[tuple[int, ...], int]],
     ) -> None:
         """Seed the outputs and walk back."""
-        if grads:  # pinned: the gaps in it stay zero
-            total = max(at + entries(shape) for shape, at in grads.values())
+        ends = [
+            at + entries(shape) for k, (shape, at) in grads.items()
+            if k not in self.at_once
+        ]
+        if ends:  # pinned: the gaps in it stay zero
+            total = max(ends)
             block = Array((-(-total // GAP) * GAP,))
             self.block = self.region("g", block, pinned=True)
         for name in outputs:
@@ -286,11 +294,14 @@ class Draft:
                 self.receive(source, passed)
             return
         delta = tuple(self.delta(one) for one in call.inputs)
-        g: dict[str, int | None] = dict.fromkeys(call.theta)
+        g: dict[str, int | str | None] = dict.fromkeys(call.theta)
         more: list[tuple[str, int]] = []  # a second gradient of a shared parameter
         for local in sorted(call.trained):
             key = call.theta[local]
             shape, at = grads[key]
+            if key in self.at_once:
+                g[local] = key
+                continue
             if key in self.g:
                 one = self.region(f"g.{key}.more", Array(shape))
                 more.append((key, one))

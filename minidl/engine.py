@@ -16,10 +16,15 @@ from .store import Store, memory
 
 
 class Engine:
-    """A plan bound to memory of its own and to the parameters of a store."""
+    """A plan bound to memory of its own and to the parameters of a store.
 
-    def __init__(self, plan: Plan, store: Store, check: bool = False) -> None:
-        self.plan, self.store = plan, store
+    `steps` are the optimiser's, for the parameters that learn at once.
+    """
+
+    def __init__(
+        self, plan: Plan, store: Store, steps: Mapping[str, Kernel] | None = None
+    ) -> None:
+        self.plan, self.store, self.steps = plan, store, steps or {}
         self.version = -1  # of the store, when the const regions were filled
         self.arena = memory(plan.bytes)
         self.arrays = [
@@ -27,13 +32,14 @@ class Engine:
             for one in plan.regions
         ]
         pinned = {i for i, one in enumerate(plan.regions) if one.pinned}
-        prepare: list[Step] = []
-        body: list[Step] = []
+        parts: dict[str, list[Step]] = {"prepare": [], "forward": [], "adjoint": []}
         for step in plan.steps:
             once = step.do == "prepare" and step.writes() <= pinned
-            (prepare if once else body).append(step)
-        self.prepare = Bound(self, prepare)
-        self.body = Bound(self, body)
+            back = parts["adjoint"] or step.do == "adjoint"
+            parts["prepare" if once else "adjoint" if back else "forward"].append(step)
+        self.prepare, self.forward, self.back = (
+            Bound(self, steps) for steps in parts.values()
+        )
 
     def array(self, one: int | None) -> Any:
         """The array of a region."""
@@ -43,13 +49,20 @@ class Engine:
         self, inputs: Mapping[str, np.ndarray], seeds: Sequence[np.ndarray] = ()
     ) -> None:
         """Copy in, run every step; the results lie in the arrays of the plan."""
+        self.ahead(inputs, seeds)
+        self.back()
+
+    def ahead(
+        self, inputs: Mapping[str, np.ndarray], seeds: Sequence[np.ndarray] = ()
+    ) -> None:
+        """Copy in, run the steps before the first adjoint."""
         self.fill(inputs, seeds)
         if self.prepare.steps:
             version = self.store.touched()
             if version != self.version:
                 self.prepare()
                 self.version = version
-        self.body()
+        self.forward()
 
     def fill(
         self, inputs: Mapping[str, np.ndarray], seeds: Sequence[np.ndarray]
@@ -69,7 +82,7 @@ class Engine:
         for name, value in inputs.items():
             if not np.isfinite(value).all():
                 return name
-        for step, calls in self.body.by_step():
+        for step, calls in self.forward.by_step():
             for call in calls:
                 call()
             if step.do == "forward" and not np.isfinite(self.array(step.x)).all():
@@ -150,7 +163,12 @@ class Bound:
             return partial(op.forward, z, theta, x, tape, scratch, **more)
         delta: Any = tuple(array(one) for one in step.delta)
         delta = delta if len(delta) > 1 else delta[0]
-        g = SimpleNamespace(**{k: array(v) for k, v in step.g.items()})
+        g = SimpleNamespace(
+            **{
+                k: engine.steps[v] if isinstance(v, str) else array(v)
+                for k, v in step.g.items()
+            }
+        )
         epsilon = array(step.epsilon)
         return partial(
             op.adjoint, epsilon, z, theta, x, tape, scratch, delta, g, **more

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -32,6 +32,7 @@ class SGD:
     momentum: float = 0.9
     nesterov: bool = False
     weight_decay: float = 0.0
+    piecewise: ClassVar[bool] = True  # its kernel can follow a gradient piece by piece
 
     def __post_init__(self) -> None:
         for name, low, high in (
@@ -58,6 +59,8 @@ class SGD:
         stop: int | None = None,
     ) -> Any:
         """A step for the entries from `start` to `stop` of the flat arrays w and g.
+
+        g may end there; it is None for a kernel that follows a gradient piece by piece.
 
         `lr` and `decay` are arrays of one float64, read at each run, so that either may
         be changed between runs. Without `decay` it is `weight_decay` for good.

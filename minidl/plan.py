@@ -51,7 +51,10 @@ class Joined:
 
 @dataclass(frozen=True)
 class Step:
-    """One call of an op; ints are regions, strings in `theta` are parameters."""
+    """One call of an op; ints are regions, strings in `theta` are parameters.
+
+    A string in `g` is a parameter that learns at once: there is no array for its g.
+    """
 
     node: str
     do: str  # "prepare" | "forward" | "adjoint" | "sum"
@@ -63,7 +66,7 @@ class Step:
     scratch: int | None = None
     epsilon: int | None = None
     delta: tuple[int | None, ...] = ()
-    g: Mapping[str, int | None] = None  # type: ignore[assignment]
+    g: Mapping[str, int | str | None] = None  # type: ignore[assignment]
     tail: tuple[Joined, ...] = ()
     macs: int = 0
     how: str = ""  # the algorithm
@@ -93,12 +96,12 @@ class Step:
         """The regions it writes, the scratch included."""
         if self.do == "prepare":
             return {v for v in self.theta.values() if isinstance(v, int)}
-        found: set[int | None] = {self.scratch}
+        found: set[int | str | None] = {self.scratch}
         if self.do == "adjoint":
             found |= {*self.delta, *self.g.values(), *self.others()}
         else:
             found |= {self.x, *self.tape.values()}
-        return {r for r in found if r is not None}
+        return {r for r in found if isinstance(r, int)}
 
 
 @dataclass(frozen=True)
@@ -130,6 +133,8 @@ class Plan:
             what = step.op.kind if step.op else "sum"
             for joined in step.tail:
                 what += f" + {joined.op.kind}"
+            if any(isinstance(g, str) for g in step.g.values()):
+                what += " + update"
             written = step.delta if step.do == "adjoint" else (step.x,)
             made = [r for r in written if r is not None]
             where = self.regions[made[0]] if made else None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
 from statistics import median
@@ -157,19 +158,28 @@ def profile(
     [('forward', 'C1', 7776)]
     """
     given = random_inputs(model, batch, size, train)
+    with still(model.trainer.lr) if train else nullcontext():
+        return measured(model, given, batch, train, seconds)
+
+
+def measured(
+    model: Model, given: dict[str, np.ndarray], batch: int, train: bool, seconds: float
+) -> Profile:
+    """The profile on these inputs."""
+    update: Callable[[], object] | None = None
     if train:
         engine, update = model.trainer._engine(given)
     else:
         engine = model._engine(model.outputs, given)
     seeds = [np.ones((), model.dtype)] * train
-    steps = engine.body.steps
+    steps = [*engine.forward.steps, *engine.back.steps]
     lines = [described(engine, step) for step in steps]
     runs: list[Callable[[], object]] = [Bound(engine, [step]) for step in steps]
     whole: list[Callable[[], object]] = [partial(engine.run, given, seeds)]
-    if train:
-        whole.append(still(update, model.trainer.lr))
-        runs.append(whole[-1])
-        moved = model.store.block.nbytes * (5 if model.trainer.state else 3)
+    if update is not None and (block := engine.plan.block) is not None:
+        whole.append(update)
+        runs.append(update)
+        moved = engine.plan.regions[block].bytes * (5 if model.trainer.state else 3)
         rule = type(model.trainer.optimiser).__name__
         lines.append(("update", "", rule, "", 0, moved))
     all_of_it = sum(median(each[1:]) for each in times(whole, seconds / 4))
@@ -222,6 +232,10 @@ def described(engine: Engine, step: Step) -> tuple[str, str, str, str, int, int]
         macs = forward * sum(any(w is not None for w in each) for each in wanted)
     regions = (step.reads() | step.writes()) - {step.scratch}
     moved = sum(engine.plan.regions[one].bytes for one in regions)
+    learned = [one for one in step.g.values() if isinstance(one, str)]
+    for one in learned:  # reads and writes it, and what the optimiser keeps of it
+        moved += 4 * engine.store.arrays[one].nbytes
+    parts += ["update"] * bool(learned)
     packed = any(isinstance(one, int) for one in step.theta.values())
     if not packed or step.do == "prepare":  # else it reads the packed ones
         store = engine.store
@@ -230,16 +244,15 @@ def described(engine: Engine, step: Step) -> tuple[str, str, str, str, int, int]
     return (step.do, step.node, " + ".join(parts), step.how, 2 * macs, moved)
 
 
-def still(update: Callable[[], object], lr: np.ndarray) -> Callable[[], object]:
-    """The update with a learning rate of 0: the parameters stay as they are."""
-
-    def run() -> None:
-        kept = float(lr[0])
-        lr[0] = 0.0
-        update()
+@contextmanager
+def still(lr: np.ndarray) -> Iterator[None]:
+    """With a learning rate of 0 the parameters stay as they are."""
+    kept = float(lr[0])
+    lr[0] = 0.0
+    try:
+        yield
+    finally:
         lr[0] = kept
-
-    return run
 
 
 __all__ = ["Line", "Profile", "peak", "profile", "times"]

@@ -45,7 +45,8 @@ class Param:
     """One array of theta: its shape, how it starts, and whether it learns.
 
     `fan` is (fan_in, fan_out), which the initialisers scale by. A buffer is state
-    that no gradient reaches: running statistics, fixed codes, a counter.
+    that no gradient reaches: running statistics, fixed codes, a counter. The adjoint of
+    one that may learn `at_once` takes an optimiser's step in place of an array for g.
     """
 
     shape: tuple[int, ...]
@@ -53,6 +54,7 @@ class Param:
     fan: tuple[int, int] = (1, 1)
     buffer: bool = False
     dtype: str = "real"
+    at_once: bool = False
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,8 @@ def memory(size: int) -> mmap.mmap:
 class Store:
     """All trainable parameters in one block, all buffers apart.
 
+    Those that may learn at once lie at its end: the block of gradients can stop there.
+
     `version` changes whenever a value may have changed, also through a view that
     someone holds: whoever derived something from the values compares it.
     """
@@ -34,12 +36,12 @@ class Store:
         self.params = params
         self.dtype = dtype
         self.version = 0
-        self.at: dict[str, int] = {}  # where a trainable parameter begins, in entries
+        # where a trainable parameter begins, in entries
+        self.at = {k: 0 for k, param in params.items() if not param.buffer}
         self.size = 0
-        for name, param in params.items():
-            if not param.buffer:
-                self.at[name] = self.size
-                self.size += -(-entries(param.shape) // GAP) * GAP
+        for name in sorted(self.at, key=lambda k: params[k].at_once):
+            self.at[name] = self.size
+            self.size += -(-entries(params[name].shape) // GAP) * GAP
         held = memory(self.size * np.dtype(dtype).itemsize)
         self.block: np.ndarray = np.ndarray((self.size,), dtype, held)
         # Two arrays for each parameter: kernels hold `arrays`; what users hold has an

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -77,6 +79,7 @@ class Trainer:
         self.graph, self.loss, self.target = with_loss(
             model.graph, model.outputs[0], loss, settings
         )
+        self.at_once = at_once(model) if optimiser.piecewise else frozenset()
         self.state = optimiser.state(self.store.size, model.dtype)
         self.lr = np.array([float(optimiser.lr)])  # read by the update at each step
         self.steps = 0
@@ -89,8 +92,10 @@ class Trainer:
             node = self.graph.nodes[self.target]["node"]
             batch = next(iter(shapes.values()))[0]
             known[self.target] = (batch, *filled(self.target, node.shape, None))
-        how = {"graph": self.graph, "train": True, "adjoint": True}
-        return self.model._compile((self.loss,), known, **how)
+        return self.model._compile(
+            (self.loss,), known, graph=self.graph, train=True, adjoint=True,
+            at_once=self.at_once,
+        )
 
     def step(self, x: tuple[Any, ...], labels: Any) -> float:
         """Forward, adjoint, update; the loss before the update."""
@@ -109,7 +114,7 @@ class Trainer:
             engine, update = self._engine(given)
             before = [(one, one.copy()) for one in self.store.buffers]
             seeds = (np.ones((), model.dtype),)
-            engine.run(given, seeds)
+            engine.ahead(given, seeds)
             value = float(engine.array(engine.plan.outputs[0]))
             if not np.isfinite(value):
                 restore(before)
@@ -120,6 +125,7 @@ class Trainer:
                     f"node {node}); the model is as it was before the step; use a "
                     "smaller learning rate, or look for NaN in the images"
                 )
+            engine.back()
             update()
             self.steps += 1
             self.store.version += 1
@@ -132,13 +138,34 @@ class Trainer:
             plan = self.plan(shapes)
             batch = next(iter(shapes.values()))[0]
             affordable(f"{self.model.name}: training at batch {batch}", plan.bytes)
-            engine = Engine(plan, self.store)
+            steps = {name: self.kernel(None, name) for name in self.at_once}
+            engine = Engine(plan, self.store, steps)
             while len(self._engines) >= 2:  # the usual batch, and the last of an epoch
                 self._engines.pop(next(iter(self._engines)))
-            w, g = self.store.block, engine.array(plan.block)
-            update = self.optimiser.kernel(w, g, self.state, self.lr)
-            self._engines[key] = (engine, update)
+            self._engines[key] = (engine, self.kernel(engine.array(plan.block)))
         return self._engines[key]
+
+    def kernel(self, g: Any, name: str | None = None) -> Any:
+        """The optimiser's step along g, or for one parameter that learns at once."""
+        store = self.store
+        start = store.at[name] if name else 0
+        stop = start + store.arrays[name].size if name else 0 if g is None else g.size
+        return self.optimiser.kernel(
+            store.block, g, self.state, self.lr, start=start, stop=stop
+        )
+
+
+def at_once(model: Any) -> frozenset[str]:
+    """The parameters that may learn at once: only one node has a gradient for each, and
+    behind them in memory is none that waits for the rest."""
+    nodes, at = Counter(model._owner.values()), model.store.at
+    params = model.params
+    return frozenset(
+        takewhile(
+            lambda name: params[name].at_once and nodes[name.rpartition(".")[0]] == 1,
+            sorted(at, key=lambda name: -at[name]),
+        )
+    )
 
 
 def restore(saved: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:

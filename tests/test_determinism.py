@@ -60,6 +60,34 @@ def test_a_mixed_network_gives_the_same_bits_for_1_to_4_threads():
     assert len({mixed(threads) for threads in (1, 2, 3, 4)}) == 1
 
 
+@pytest.mark.parametrize("how", [
+    {"lr": 0.1, "momentum": 0}, {"lr": 0.1, "weight_decay": 0.01},
+    {"lr": 0.1, "momentum": 0.5, "nesterov": True},
+])
+def test_learning_at_once_gives_the_same_bits(monkeypatch, how):
+    z = dl.Input((6, 5, 3))
+    x = dl.relu(dl.dense(dl.flatten(dl.conv(z, 4, 3)), 70, name="F1"))
+    x = dl.dense(x, 70, name="F2")
+    x = x + dl.dense(x, 70, share=x)  # has two gradients, which add up
+    x = dl.dense(dl.dense(x, 1100, name="F3"), 33)
+    rng = np.random.default_rng(0)
+    found = []
+    for piecewise in (True, False):
+        monkeypatch.setattr(dl.optim.SGD, "piecewise", piecewise)
+        net = dl.Model(z, dl.dense(x, 5, bias=False))
+        net.compile(optimiser=dl.optim.SGD(**how))
+        for seed in range(3):
+            rng = np.random.default_rng(seed)
+            images = rng.standard_normal((7, 6, 5, 3)).astype("float32")
+            net.train_step(images, rng.integers(0, 5, 7))
+        found.append(digest(net))
+        plan = net.plan(7, train=True)
+        assert {"F1.w", "F2.w"} <= set(plan.grads)  # in front of one that is shared
+        assert ("F3.w" in plan.grads) == (not piecewise)
+        assert ("dense + update" in str(plan)) == piecewise
+    assert found[0] == found[1]
+
+
 def test_initial_parameters_depend_on_the_seed_and_their_own_name():
     z = dl.Input((8, 8, 1))
     small = dl.Model(z, dl.conv(z, 4, kernel=3, name="C1"))

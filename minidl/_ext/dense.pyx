@@ -22,6 +22,8 @@ cdef enum:
     HIGH = 32  # rows of z at a time
     PARTS = 16  # parts that a sum is split into at most
     FEW = 65_536  # entries of w that a part has at least
+    LONG = 992  # entries of a row of g that an optimiser takes: a multiple of NR, and
+    # not of a page, so that MR rows of them do not fall on the same places of a cache
     AHEAD = 128  # how far ahead of its use w is asked for, in entries
 
 
@@ -227,31 +229,40 @@ cdef inline void dot(
 
 
 cdef class DenseWeights(Kernel):
-    """g[i, o] = sum over n of z[n, i] epsilon[n, o]"""
+    """g[i, o] = sum over n of z[n, i] epsilon[n, o]
+
+    g may be an optimiser's step for w: it takes the gradient as it is made, so that w
+    and its state pass through memory once, and g not at all."""
 
     cdef const real* z
     cdef const real* epsilon
     cdef real* g
+    cdef Kernel step
     cdef real* packed  # epsilon by panels
+    cdef real* rows  # of each thread: a piece of MR rows of g
     cdef bint far
     cdef Py_ssize_t n, i, o
 
-    def __init__(self, z, epsilon, g, scratch):
+    def __init__(self, z, epsilon, g, scratch, w):
         self.n = z.shape[0]
-        self.i, self.o = g.shape
+        self.i, self.o = w.shape
         self.z = <const real*>self.read(z, KIND, self.n * self.i)
         self.epsilon = <const real*>self.read(epsilon, KIND, self.n * self.o)
-        self.g = <real*>self.write(g, KIND)
         self.packed = <real*>self.write(scratch, "B")
+        self.rows = self.packed + self.n * ((self.o + NR - 1) // NR) * NR
+        if isinstance(g, Kernel):
+            self.step = g
+            return
+        self.g = <real*>self.write(g, KIND, self.i * self.o)
         # a g that no cache holds is written past them
         self.far = (
             g.nbytes > 16_000_000 and self.o % LANES == 0
             and <size_t>self.g % VECTOR_BYTES == 0)
 
     @staticmethod
-    def scratch(n, o):
-        """Bytes of packed epsilon."""
-        return n * ((o + NR - 1) // NR) * NR * sizeof(real)
+    def scratch(n, o, threads):
+        """Bytes of packed epsilon, and of pieces of g."""
+        return (n * ((o + NR - 1) // NR) * NR + threads * MR * LONG) * sizeof(real)
 
     cdef void run(self) noexcept nogil:
         cdef Py_ssize_t p
@@ -269,20 +280,41 @@ cdef class DenseWeights(Kernel):
                    width * sizeof(real))
 
     cdef void part(self, Py_ssize_t item, int slot) noexcept nogil:
-        """MR rows of g."""
-        cdef Py_ssize_t i = item * MR, panels = (self.o + NR - 1) // NR
-        cdef Py_ssize_t p, q, width, height = min(<Py_ssize_t>MR, self.i - i)
+        """MR rows of g, a piece of them at a time where the step takes them."""
+        cdef Py_ssize_t i = item * MR, f = 0, width, q
+        cdef Py_ssize_t height = min(<Py_ssize_t>MR, self.i - i)
+        cdef real* rows = self.rows + slot * MR * LONG
+        if self.step is None:
+            self.piece(i, height, 0, self.o, self.g + i * self.o, self.o)
+            return
+        while f < self.o:
+            width = min(<Py_ssize_t>LONG, self.o - f)
+            self.piece(i, height, f, width, rows, LONG)
+            for q in range(height):
+                self.step.follow((i + q) * self.o + f, width, rows + q * LONG)
+            f += LONG
+
+    cdef void piece(
+        self, Py_ssize_t i, Py_ssize_t height, Py_ssize_t f, Py_ssize_t width, real* g,
+        Py_ssize_t row
+    ) noexcept nogil:
+        """Columns f to f + width of rows i to i + height; g's rows lie `row` apart."""
+        cdef Py_ssize_t at = 0, q, part
         cdef real tile[MR * NR]
         cdef real* into
-        for p in range(panels):
+        while at < width:
             adjoint_by_stride(
-                height, self.o - p * NR <= LANES, self.n, self.z + i, self.i,
-                self.packed + p * self.n * NR, tile)
-            width = min(<Py_ssize_t>NR, self.o - p * NR)
+                height, width - at <= LANES, self.n, self.z + i, self.i,
+                self.packed + (f + at) * self.n, tile)
+            part = min(<Py_ssize_t>NR, width - at)
             for q in range(height):
-                into = self.g + (i + q) * self.o + p * NR
-                if self.far and width == NR:
+                into = g + q * row + at
+                if part < NR:
+                    memcpy(into, tile + q * NR, part * sizeof(real))
+                elif self.far:
                     stream(into, load(tile + q * NR))
                     stream(into + LANES, load(tile + q * NR + LANES))
                 else:
-                    memcpy(into, tile + q * NR, width * sizeof(real))
+                    store(into, load(tile + q * NR))
+                    store(into + LANES, load(tile + q * NR + LANES))
+            at += NR

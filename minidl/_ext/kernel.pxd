@@ -5,6 +5,7 @@ cdef class Kernel:
     cdef void* write(self, array, str kind, Py_ssize_t size=*) except? NULL
     cdef void run(self) noexcept nogil
     cdef void part(self, Py_ssize_t item, int slot) noexcept nogil
+    cdef void follow(self, Py_ssize_t at, Py_ssize_t n, const void* g) noexcept nogil
     cdef void share(self, Py_ssize_t items, Py_ssize_t work) noexcept nogil
 
 cdef Py_ssize_t parts(Py_ssize_t rows, Py_ssize_t work) noexcept nogil

@@ -113,6 +113,10 @@ cdef class Kernel:
     cdef void part(self, Py_ssize_t item, int slot) noexcept nogil:
         """One item of what `run` shares out; the thread owns `slot` of the scratch."""
 
+    cdef void follow(self, Py_ssize_t at, Py_ssize_t n, const void* g) noexcept nogil:
+        """An optimiser's step for its entries from `at` to at + n, whose gradient is g:
+        a kernel that makes a gradient may take it there, piece by piece."""
+
     cdef void share(self, Py_ssize_t items, Py_ssize_t work) noexcept nogil:
         """Do `part` for all items, by several threads if `work` is worth it.
 

@@ -30,7 +30,7 @@ class Dense(Op):
                 "before it"
             )
         (i,), units = z[0], whole("units", self.units)
-        theta = {"w": Param((i, units), self.init, (i, units))}
+        theta = {"w": Param((i, units), self.init, (i, units), at_once=True)}
         return Spec((units,), theta | ({"b": Param((units,))} if self.bias else {}))
 
     def macs(self, z: Shape, x: Shape) -> int:
@@ -38,7 +38,7 @@ class Dense(Op):
 
     def book(self, z: Shape, x: Shape, threads: int, itemsize: int) -> Book:
         k = kernels(itemsize)
-        back = max(k.DenseWeights.scratch(*x), sum_bytes(x, itemsize))
+        back = max(k.DenseWeights.scratch(*x, threads), sum_bytes(x, itemsize))
         return Book(scratch=k.Dense.scratch(*z, x[1]), adjoint_scratch=back)
 
     def forward(
@@ -55,7 +55,7 @@ class Dense(Op):
         if delta is not None:
             made.append(k.DenseDelta(epsilon, theta.w, delta))
         if g.w is not None:
-            made.append(k.DenseWeights(z, epsilon, g.w, scratch))
+            made.append(k.DenseWeights(z, epsilon, g.w, scratch, theta.w))
         if self.bias and g.b is not None:
             made.append(sum_rows(epsilon, g.b, scratch))
         return made
