@@ -9,6 +9,7 @@ runs it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from itertools import pairwise
@@ -99,6 +100,8 @@ class Draft:
         self.g: dict[str, int] = {}
         self.block: int | None = None
         self.books: dict[str, Any] = {}
+        self.due: Counter[str] = Counter()  # contributions that an epsilon waits for
+        self.behind: set[str] = set()  # activations that epsilon has already passed
         self.const: dict[str, dict[str, int]] = {}
         self.tapes: dict[str, dict[str, int]] = {}
 
@@ -246,6 +249,8 @@ class Draft:
             total = max(ends)
             block = Array((-(-total // GAP) * GAP,))
             self.block = self.region("g", block, pinned=True)
+        self.due = Counter(one for call in self.calls.values() for one in call.inputs)
+        self.due.update(outputs)
         for name in outputs:
             call = self.calls[name]
             seed = self.region(f"{name}.seed", Array(call.shape))
@@ -271,6 +276,7 @@ class Draft:
 
     def receive(self, name: str, delta: int) -> None:
         """One more contribution to the epsilon of a node."""
+        self.due[name] -= 1
         if name not in self.eps:
             self.eps[name] = delta
             return
@@ -287,12 +293,10 @@ class Draft:
         """The adjoint step of a node, and of the tail that its op folds into it."""
         call = self.calls[name]
         epsilon = self.eps[(name, *tail)[-1]]
-        if call.op.passes or call.op.view:
-            for source in (one for one in call.inputs if one in self.needed):
-                shape = self.calls[source].shape
-                passed = self.region(f"{source}.epsilon", Array(shape), of=epsilon)
-                self.receive(source, passed)
+        if call.op.passes or call.op.view or name in self.behind:
+            self.passed(epsilon, call.inputs)
             return
+        tail, added = self.unfold(name, tail, epsilon)
         delta = tuple(self.delta(one) for one in call.inputs)
         g: dict[str, int | str | None] = dict.fromkeys(call.theta)
         more: list[tuple[str, int]] = []  # a second gradient of a shared parameter
@@ -315,24 +319,58 @@ class Draft:
         # what vanished in a tail has the shape of epsilon, and nobody reads it
         z = tuple(self.x.get(one, epsilon) for one in call.inputs)
         x: int | None = self.x.get(name, epsilon)
-        added: list[tuple[str, int]] = []
-        joined = []
-        for node, others in self.joined(name, tail):
-            into = [self.delta(source) for source in others]
-            joined.append(Joined(self.calls[node].op, tuple(into), {}))
-            pairs = zip(others, into, strict=True)
-            added += [(source, made) for source, made in pairs if made is not None]
+        joined = tuple(
+            Joined(self.calls[node].op, tuple(added[source] for source in others), {})
+            for node, others in self.joined(name, tail)
+        )
         if tail:
             x = self.x[tail[-1]] if len(tail) > 1 else None
+        add, behind = self.ending(call) if delta[0] is not None else (None, None)
         scratch = self.scratch(name, self.books[name].adjoint_scratch)
         self.add(
             Step(
                 name, "adjoint", call.op, z, x, theta, self.tapes[name],
-                scratch, epsilon, delta, g, tuple(joined), how=self.how(call),
+                scratch, epsilon, delta, g, joined, add, behind, how=self.how(call),
             )
         )
         for key, one in more:
             self.add(Step(name, "sum", None, (self.g[key], one), self.g[key]))
-        for source, made in (*zip(call.inputs, delta, strict=True), *added):
+        if add is not None:
+            del self.eps[call.inputs[0]]  # delta holds it now
+        for source, made in (*zip(call.inputs, delta, strict=True), *added.items()):
             if made is not None:
                 self.receive(source, made)
+
+    def unfold(
+        self, name: str, tail: tuple[str, ...], epsilon: int
+    ) -> tuple[tuple[str, ...], dict[str, int | None]]:
+        """What of a tail an adjoint step still has to do, and deltas for its inputs.
+
+        Without an activation at the end, epsilon is that of all before.
+        """
+        others = [one for _, read in self.joined(name, tail) for one in read]
+        act = tail[-1:] and self.calls[tail[-1]].op.joins == "act"
+        if act and tail[-1] not in self.behind:
+            return tail, {one: self.delta(one) for one in others}
+        self.passed(epsilon, others)
+        return (), {}
+
+    def passed(self, epsilon: int, to: Sequence[str]) -> None:
+        """Let nodes have epsilon for their own."""
+        for name in (one for one in to if one in self.needed):
+            shape = Array(self.calls[name].shape)
+            self.receive(name, self.region(f"{name}.epsilon", shape, of=epsilon))
+
+    def ending(self, call: Call) -> tuple[int | None, Op | None]:
+        """What a delta takes in: what came from other readers and, where it is the
+        last to come, the adjoint of the activation that made z."""
+        if not call.op.ends:
+            return None, None
+        (source,) = call.inputs
+        act, add = self.calls[source].op, self.eps.get(source)
+        ends = act.joins == "act" and "z" not in act.keeps and self.due[source] == 1
+        if call.op.ends == "x":  # of z it does not know enough to take in more
+            ends, add = ends and add is None, None
+        if ends:
+            self.behind.add(source)
+        return add, act if ends else None

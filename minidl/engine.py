@@ -159,6 +159,10 @@ class Bound:
                 others = tuple(array(one) for one in joined.others)
                 fields |= joined.op.tail(others, engine.theta(joined.theta))
             more["tail"] = Tail(**fields)
+        if step.add is not None or step.behind:
+            fields = dict(step.behind.tail((), None)) if step.behind else {}
+            behind = {"z": z, "x": x}[op.ends or ""] if step.behind else None
+            more["tail"] = Tail(add=array(step.add), behind=behind, **fields)
         if step.do == "forward":
             return partial(op.forward, z, theta, x, tape, scratch, **more)
         delta: Any = tuple(array(one) for one in step.delta)

@@ -38,6 +38,8 @@ class Op:
     passes: ClassVar[bool] = False  # delta is epsilon, for every input
     absorbs: ClassVar[bool] = False  # forward takes a Tail: what may follow it for free
     folds: ClassVar[bool] = False  # adjoint takes it too, with the epsilon of its end
+    # adjoint takes another, for delta, and finds in "z" or "x" what the act before made
+    ends: ClassVar[str | None] = None
     joins: ClassVar[str | None] = None  # "affine" | "add" | "act": its place in a Tail
     kinks: ClassVar[bool] = False  # not differentiable everywhere
     reduces: ClassVar[bool] = False  # x has no batch axis: a loss
@@ -116,8 +118,14 @@ class Tail:
 
         x = act(scale * result + shift + add)
 
-    An adjoint that is handed one gets the epsilon of this x, and x where something was
-    added, else None. It writes the delta of what was added to `add`, if that is wanted.
+    The adjoint of an op that `folds` gets the epsilon of this x, and x if something was
+    added, else None. It writes the delta of what was added to `add`, if wanted.
+
+    Where an op `ends` the adjoint of what it reads, the Tail is that of its delta,
+
+        delta = act'(behind) (result + add)
+
+    or, where `behind` is its own x, epsilon counts as act'(x) epsilon.
     """
 
     scale: Any = None
@@ -125,6 +133,7 @@ class Tail:
     add: Any = None
     act: str = "none"
     slope: float = 0.0
+    behind: Any = None
 
 
 @dataclass(frozen=True)

@@ -68,6 +68,8 @@ class Step:
     delta: tuple[int | None, ...] = ()
     g: Mapping[str, int | str | None] = None  # type: ignore[assignment]
     tail: tuple[Joined, ...] = ()
+    add: int | None = None  # what comes to delta from other readers of z
+    behind: Op | None = None  # the activation that made z, if delta is behind it
     macs: int = 0
     how: str = ""  # the algorithm
 
@@ -81,9 +83,10 @@ class Step:
         if self.do == "adjoint":
             keeps = self.op.keeps if self.op else ()
             found |= {*self.tape.values()}
-            found |= {self.epsilon}
+            found |= {self.epsilon, self.add}
             found |= {*self.z} if "z" in keeps else set()
-            found |= {self.x} if "x" in keeps or self.tail else set()
+            ends = self.behind and self.op and self.op.ends == "x"
+            found |= {self.x} if "x" in keeps or self.tail or ends else set()
         else:
             found |= {*self.z, *self.others()}
         return {r for r in found if r is not None}
@@ -133,6 +136,8 @@ class Plan:
             what = step.op.kind if step.op else "sum"
             for joined in step.tail:
                 what += f" + {joined.op.kind}"
+            what += " + sum" if step.add is not None else ""
+            what += f" + {step.behind.kind}" if step.behind else ""
             if any(isinstance(g, str) for g in step.g.values()):
                 what += " + update"
             written = step.delta if step.do == "adjoint" else (step.x,)

@@ -57,6 +57,24 @@ def test_fused_and_unfused_agree(monkeypatch):
     assert len(steps(plain.plan(3), "forward")) > count
 
 
+KINDS = ["", "relu", "relu6", "leaky_relu", "tanh", "swish"]
+
+
+def adjoint_steps(net, x):
+    """The steps of an adjoint in training mode, by node."""
+    engine = net._engine(
+        net.outputs, {"z": x}, train=True, adjoint=True, deltas=("z",)
+    )
+    return {s.node: s for s in engine.plan.steps if s.do == "adjoint"}
+
+
+def everything(net, x):
+    """Outputs, delta, g and running statistics, from an epsilon that differs in all."""
+    seeds = tuple(np.cos(np.arange(a.size)).reshape(a.shape) for a in net(x))
+    delta, g = net.adjoint(x, seeds, train=True)
+    return [*net(x, train=True), delta, *g.values(), *net.buffers.values()]
+
+
 def normed(c, kind, added):
     """Batch norm with what may follow it, between two convolutions."""
     z = dl.Input((5, 4, 3), name="z")
@@ -65,31 +83,63 @@ def normed(c, kind, added):
     y = dl.batch_norm(x, name="N1")
     y = y + skip if added == "behind" else skip + y if added == "before" else y
     y = getattr(dl, kind)(y, name="A") if kind else y
-    return dl.Model(z, [dl.conv(y, 2, kernel=1), skip], dtype="float64")
+    y = dl.conv(dl.scale(y, 2), 2, kernel=1)
+    return dl.Model(z, [y, skip], dtype="float64")
 
 
 @pytest.mark.parametrize("added", ["", "behind", "before"])
-@pytest.mark.parametrize("kind", ["", "relu", "relu6", "leaky_relu", "tanh", "swish"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("c", [1, 19, 70])
 def test_batch_norm_folds_its_tail(monkeypatch, c, kind, added):
-    rng = np.random.default_rng(0)
-    x = rng.standard_normal((7, 5, 4, 3))
+    x = np.random.default_rng(0).standard_normal((7, 5, 4, 3))
     found = []
     for fused in (True, False):
         monkeypatch.setattr(dl.ops.norm.BatchNorm, "absorbs", fused)
         net = normed(c, kind, added)
         net.parameters["N1.gamma"] = np.linspace(-1, 2, c)
         net.parameters["N1.beta"] = np.linspace(-1, 1, c)
-        seeds = tuple(np.cos(np.arange(a.size)).reshape(a.shape) for a in net(x))
-        delta, g = net.adjoint(x, seeds, train=True)
-        y = net(x, train=True)
-        found.append([*y, delta, *g.values(), *net.buffers.values()])
-        steps = net._engine(
-            net.outputs, {"z": x}, train=True, adjoint=True, deltas=("z",)
-        ).plan.steps
-        ran = [s for s in steps if s.node == "N1" and s.do == "adjoint"]
-        joins = bool(added) + (kind not in ("", "swish"))
-        assert [len(s.tail) for s in ran] == [joins if fused else 0]
+        found.append(everything(net, x))
+        tail = 0 if kind in ("", "swish") else 1 + bool(added)
+        assert len(adjoint_steps(net, x)["N1"].tail) == (tail if fused else 0)
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9)
+
+
+def spread(kind):
+    """An activation behind each op that may end its adjoint, with other readers."""
+
+    def act(z):
+        return getattr(dl, kind)(z) if kind else z
+
+    z = dl.Input((12, 13, 3), name="z")
+    x = act(dl.conv(z, 16, kernel=3, pad=1))
+    y = act(dl.conv(x, 16, kernel=3, pad=1, name="C1"))  # Winograd's
+    y = act(dl.conv(y, 16, kernel=3, pad=1, groups=16, name="D1"))
+    y = act(dl.batch_norm(dl.conv(y, 16, kernel=3, pad=1), name="N1") + x)
+    y = act(
+        dl.conv(y, 20, kernel=1, stride=2, name="C2") + dl.conv(y, 20, 3, 2, pad=1)
+    )
+    y = act(dl.max_pool(act(y), 3, stride=2, name="P1"))
+    y = act(dl.max_pool(y, 2, ties="share", name="P2") + dl.max_pool(y, 2, name="P3"))
+    return dl.Model(z, [dl.conv(y, 5, kernel=1, name="C3"), y], dtype="float64")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_adjoints_end_the_activation_before_them(monkeypatch, kind):
+    x = np.random.default_rng(0).standard_normal((5, 12, 13, 3))
+    net = spread(kind)
+    found = [everything(net, x)]
+    ended = {name for name, step in adjoint_steps(net, x).items() if step.behind}
+    added = {name for name, step in adjoint_steps(net, x).items() if step.add}
+    acts = kind not in ("", "swish")
+    assert ended >= ({"C1", "D1", "C2", "P1", "C3"} if acts else set())
+    assert "P2" not in ended | added
+    assert added >= {"C1", "C3"}
+    monkeypatch.setattr(dl.ops.conv.Conv, "ends", None)
+    monkeypatch.setattr(dl.ops.pool.Max, "ends", None)
+    net = spread(kind)
+    found.append(everything(net, x))
+    assert not any(s.behind or s.add for s in adjoint_steps(net, x).values())
     for a, b in zip(*found, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9)
 

@@ -4,7 +4,8 @@ from libc.string cimport memcpy
 
 from minidl._ext.kernel cimport Kernel
 from minidl._ext.math cimport (
-    SCALED_TANH, activate, activate_adjoint, activation, scaled_tanh, scaled_tanh_slope,
+    SCALED_TANH, SWISH, activate, activate_adjoint, activation, scaled_tanh,
+    scaled_tanh_slope, swish_slope,
 )
 from minidl._ext.simd cimport LANES, load, real, splat, store, vec
 
@@ -99,6 +100,8 @@ cdef class ActivateAdjoint(Activate):
             v = load(x + i * LANES)
             if act == SCALED_TANH:
                 e = e * scaled_tanh_slope(v, amplitude, slope)
+            elif act == SWISH:
+                e = e * swish_slope(v)
             else:
                 e = activate_adjoint(e, v, act, slope)
             store(delta + i * LANES, e)

@@ -1,10 +1,12 @@
 """What a product does to its result before storing it: bias, and a Tail.
 
     x = act(scale * (v + b) + shift + add) = act(factor * v + offset + add)
+
+or with the slope of act at `behind` in place of act.
 """
 
 from minidl._ext.kernel cimport Kernel
-from minidl._ext.math cimport NONE, activate, activation
+from minidl._ext.math cimport NONE, activate, activate_adjoint, activation
 from minidl._ext.simd cimport load_part, real, splat, vec
 
 
@@ -13,6 +15,7 @@ cdef struct Finish:
     const real* scale
     const real* shift
     const real* add
+    const real* behind
     int act
     real slope
 
@@ -24,7 +27,7 @@ cdef inline Finish finish_of(
     cdef Finish end
     cdef double slope
     end.b = <const real*>kernel.read(b, kind)
-    end.scale = end.shift = end.add = NULL
+    end.scale = end.shift = end.add = end.behind = NULL
     end.act, end.slope = NONE, 0
     if b is not None:
         end.b += into
@@ -36,6 +39,8 @@ cdef inline Finish finish_of(
             end.shift = <const real*>kernel.read(tail.shift, kind) + into
         if tail.add is not None:
             end.add = <const real*>kernel.read(tail.add, kind) + into
+        if tail.behind is not None:
+            end.behind = <const real*>kernel.read(tail.behind, kind) + into
     return end
 
 
@@ -61,6 +66,9 @@ cdef inline vec ended(
     v = v * factor + offset
     if end.add != NULL:
         v = v + load_part(end.add + at, n)
-    if end.act != NONE:
+    if end.behind != NULL:
+        v = activate_adjoint(
+            v, load_part(end.behind + at, n), end.act, splat(end.slope))
+    elif end.act != NONE:
         v = activate(v, end.act, splat(end.slope))
     return v

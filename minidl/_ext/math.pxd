@@ -138,7 +138,7 @@ cdef inline vec swish_slope(vec z) noexcept nogil:
 
 
 cdef inline vec activate_adjoint(vec e, vec x, int act, vec slope) noexcept nogil:
-    """e times the slope of the activation, from its result x (of swish, from z)"""
+    """e times the slope of the activation, from its result x (not that of swish)"""
     cdef vec zero = splat(0), one = splat(1)
     if act == RELU:
         return pick(unequal(x, zero), e, zero)
@@ -153,8 +153,6 @@ cdef inline vec activate_adjoint(vec e, vec x, int act, vec slope) noexcept nogi
         return e * (one - x * x)
     elif act == SCALED_TANH:
         return e * scaled_tanh_slope(x, splat(1.7159), splat(2.0 / 3))
-    elif act == SWISH:
-        return e * swish_slope(x)
     return e
 
 

@@ -7,6 +7,7 @@ written once, by one thread, in a fixed order.
 
 from libc.math cimport INFINITY
 
+from minidl._ext.finish cimport Finish, ended, finish_of
 from minidl._ext.kernel cimport Kernel
 from minidl._ext.simd cimport LANES, pick, real, splat, vec, vmask
 from minidl._ext.window cimport (
@@ -119,19 +120,23 @@ cdef inline void largest(
 
 
 cdef class MaxPoolAdjoint(Pooling):
-    """delta = the sum of epsilon over the windows that have their maximum here"""
+    """delta = the sum of act'(x) epsilon over the windows that have their maximum here
+
+    act is an activation that made z, and so x, which is tail.behind."""
 
     cdef const real* epsilon
     cdef const real* seats
     cdef real* delta
+    cdef Finish end
     cdef int bits
 
-    def __init__(self, epsilon, seats, bits, delta, frame):
+    def __init__(self, epsilon, seats, bits, delta, frame, tail=None):
         self.measure(frame, True)
         size = self.f.n * self.f.h.count * words(self.f.w.count, bits) * self.f.c
         self.epsilon = <const real*>self.read(epsilon, KIND, self.outputs)
         self.seats = <const real*>self.read(seats, KIND, size)
         self.delta = <real*>self.write(delta, KIND, self.inputs)
+        self.end = finish_of(self, KIND, None, tail, 0)
         self.bits = bits
 
     cdef void row(self, Py_ssize_t row, Run k) noexcept nogil:
@@ -140,9 +145,9 @@ cdef class MaxPoolAdjoint(Pooling):
         cdef Py_ssize_t above = row // f.h.size * f.h.count, bits = self.bits
         cdef Py_ssize_t wide = words(f.w.count, bits) * f.c
         cdef Run y = covering(&f.h, p), x = covering(&f.w, 0)
-        cdef vec total, word
+        cdef vec total, word, e
         cdef vmask here
-        cdef const real* epsilon = self.epsilon + above * f.w.count * f.c
+        cdef Py_ssize_t first = above * f.w.count * f.c, at
         cdef const real* seats = self.seats + above * wide
         cdef real* delta = self.delta + row * f.w.size * f.c
         for q in range(f.w.size):
@@ -157,9 +162,10 @@ cdef class MaxPoolAdjoint(Pooling):
                         b = q + f.w.before - j * f.w.stride
                         word = take(seats + i * wide + j * bits // WORD * f.c + c, n)
                         here = holds(word, a * f.w.kernel + b, j * bits % WORD, bits)
-                        total = total + pick(
-                            here, take(epsilon + (i * f.w.count + j) * f.c + c, n),
-                            splat(0))
+                        at = first + (i * f.w.count + j) * f.c + c
+                        e = take(self.epsilon + at, n)
+                        e = ended(&self.end, e, splat(1), splat(0), at, n)
+                        total = total + pick(here, e, splat(0))
                 give(delta + q * f.c + c, total, n)
 
 

@@ -76,7 +76,7 @@ class ConnectionConv(Conv):
 
     def adjoint(
         self, epsilon: Any, z: Any, theta: Any, x: Any, tape: Any, scratch: Any,
-        delta: Any, g: Any,
+        delta: Any, g: Any, tail: Any = None,
     ) -> Any:
         shape = theta.full.shape
         end = _bytes(shape, z.dtype.itemsize)
@@ -86,7 +86,7 @@ class ConnectionConv(Conv):
         inner = SimpleNamespace(w=full_g, b=g.b if self.bias else None)
         weights = SimpleNamespace(w=theta.full)
         made = super().adjoint(
-            epsilon, z, weights, x, tape, scratch[end:], delta, inner
+            epsilon, z, weights, x, tape, scratch[end:], delta, inner, tail
         )
         if full_g is not None:
             at = self.places(shape[-2], prod(shape[:-2]))

@@ -25,6 +25,7 @@ class Conv(Window):
     algorithm: str = "auto"
 
     absorbs: ClassVar[bool] = True
+    ends: ClassVar[str | None] = "z"
 
     def infer(self, *z: Shape) -> Spec:
         kernel, stride, dilation = self.axes(z[0])
@@ -84,14 +85,14 @@ class Conv(Window):
 
     def adjoint(
         self, epsilon: Any, z: Any, theta: Any, x: Any, tape: Any, scratch: Any,
-        delta: Any, g: Any,
+        delta: Any, g: Any, tail: Any = None,
     ) -> Any:
         shape = geometry(self, z.shape, epsilon.shape)
         way = WAYS[self.way(shape, z.dtype.itemsize)]
         z, epsilon = flat(z), flat(epsilon)
         made: list[Any] = []
         if delta is not None:
-            made += way.delta(shape, theta.w, epsilon, flat(delta), scratch)
+            made += way.delta(shape, theta.w, epsilon, flat(delta), scratch, tail)
         if g.w is not None:
             made += way.weights(shape, z, epsilon, g.w, scratch)
         if self.bias and g.b is not None:

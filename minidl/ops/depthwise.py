@@ -37,13 +37,16 @@ def forward(
     return [kernels(z).Depthwise(z, theta.w, x, grid, b, tail)]
 
 
-def delta(shape: Geometry, w: Any, epsilon: Any, into: Any, scratch: Any) -> list[Any]:
+def delta(
+    shape: Geometry, w: Any, epsilon: Any, into: Any, scratch: Any, tail: Any = None
+) -> list[Any]:
     """delta: the transpose, phase by phase of the stride."""
     k, depth, made = kernels(w), shape.c // shape.groups, []
     if depth > 1:
         turned = scratch[: w.nbytes].view(w.dtype)
         made, w = [k.DepthwiseTurn(w, turned, depth)], turned
-    return made + [k.Depthwise(epsilon, w, into, grid) for grid in shape.transposed(1)]
+    grids = shape.transposed(1)
+    return made + [k.Depthwise(epsilon, w, into, one, None, tail) for one in grids]
 
 
 def weights(shape: Geometry, z: Any, epsilon: Any, g: Any, scratch: Any) -> list[Any]:

@@ -73,6 +73,11 @@ class Max(Pool):
         """The seat of one maximum is on the tape; several are found again."""
         return ("z", "x") if self.ties in ("all", "share") else ()
 
+    @property
+    def ends(self) -> str | None:  # type: ignore[override]
+        """What an activation made of the maximum is in x."""
+        return None if self.ties in ("all", "share") else "x"
+
     def infer(self, *z: Shape) -> Spec:
         if self.ties not in TIES:
             raise ShapeError(f"ties: expected one of {TIES}, got {self.ties!r}")
@@ -101,7 +106,7 @@ class Max(Pool):
 
     def adjoint(
         self, epsilon: Any, z: Any, theta: Any, x: Any, tape: Any, scratch: Any,
-        delta: Any, g: Any,
+        delta: Any, g: Any, tail: Any = None,
     ) -> Any:
         found, frame = kernels(delta), self.frame(delta.shape)
         if self.ties == "all":
@@ -113,7 +118,7 @@ class Max(Pool):
                 found.MaxPoolAllAdjoint(even, z, x, delta, frame),
             ]
         bits = self.bits(self.grid(delta.shape[1:]))
-        return found.MaxPoolAdjoint(epsilon, tape.seats, bits, delta, frame)
+        return found.MaxPoolAdjoint(epsilon, tape.seats, bits, delta, frame, tail)
 
 
 @dataclass(frozen=True)

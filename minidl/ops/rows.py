@@ -47,13 +47,15 @@ def forward(
     return made + multiply(shape.forward(), source, theta.rows, x, rest, b, tail)
 
 
-def delta(shape: Geometry, w: Any, epsilon: Any, into: Any, scratch: Any) -> list[Any]:
+def delta(
+    shape: Geometry, w: Any, epsilon: Any, into: Any, scratch: Any, tail: Any = None
+) -> list[Any]:
     """delta: the transpose, with weights packed in scratch."""
     grids = shape.transposed()
     end = packed(grids, w.dtype.itemsize) * w.dtype.itemsize
     weights, rest = scratch[:end].view(w.dtype), scratch[end:]
     made = pack(grids, w, weights, True, shape.f)
-    return made + multiply(grids, epsilon, weights, into, rest)
+    return made + multiply(grids, epsilon, weights, into, rest, None, tail)
 
 
 weights = weights_adjoint

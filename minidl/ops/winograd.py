@@ -67,7 +67,9 @@ def forward(
     return [kernels(z).Winograd(z, u, x, shape.pad, scratch, b, tail)]
 
 
-def delta(shape: Geometry, w: Any, epsilon: Any, into: Any, scratch: Any) -> list[Any]:
+def delta(
+    shape: Geometry, w: Any, epsilon: Any, into: Any, scratch: Any, tail: Any = None
+) -> list[Any]:
     """delta: a forward pass with turned, transposed filters, packed in scratch."""
     k, size = kernels(w), packed(shape.f, shape.c, w.dtype.itemsize)
     end = size * w.dtype.itemsize
@@ -75,7 +77,7 @@ def delta(shape: Geometry, w: Any, epsilon: Any, into: Any, scratch: Any) -> lis
     pad = tuple((2 - a, 2 - b) for a, b in shape.pad)
     return [
         k.WinogradPack(w, u, not shape.flip, True),
-        k.Winograd(epsilon, u, into, pad, scratch[end:]),
+        k.Winograd(epsilon, u, into, pad, scratch[end:], None, tail),
     ]
 
 
