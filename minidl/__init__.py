@@ -21,14 +21,18 @@ from .ops.activation import (
     swish,
     tanh,
 )
+from .ops.affine import affine, prelu
 from .ops.arithmetic import add, multiply, scale, subtract
 from .ops.average import avg_pool, global_avg_pool, weighted_pool
+from .ops.bent import clip, elu, hard_sigmoid, hard_swish, thresholded_relu
+from .ops.broadcast import broadcast, matmul
 from .ops.connection import connection_conv
 from .ops.conv import conv
 from .ops.conv_transpose import conv_transpose
 from .ops.dense import dense
 from .ops.dropout import dropout, identity
 from .ops.im2col import col2im, im2col
+from .ops.interpolate import resize
 from .ops.layout import flatten, reshape, transpose
 from .ops.local import locally_connected, tiled_conv
 from .ops.loss import (
@@ -62,7 +66,7 @@ from .spec import (
 
 if TYPE_CHECKING:
     from . import check, models
-    from .model import Model, load
+    from .model import Model, from_onnx, load
     from .network import Graph
     from .plan import Plan
 
@@ -71,21 +75,23 @@ __version__ = "0.1.0"
 __all__ = [
     "Array", "Book", "CheckpointError", "DataError", "DivergedError", "Error", "Graph",
     "GraphError", "Input", "Model", "Node", "Op", "Param", "Plan", "ShapeError",
-    "SizeError", "Spec", "Tail", "__version__", "add", "avg_pool", "batch_norm",
-    "binary_cross_entropy", "check", "col2im", "concat", "connection_conv", "conv",
-    "conv_transpose", "crop", "data", "decimate", "dense", "dropout", "flatten",
-    "get_threads", "global_avg_pool", "global_max_pool", "hinge", "identity", "im2col",
-    "init", "leaky_relu", "load", "locally_connected", "lrn", "max_pool", "maxout",
-    "mean_squared_error", "models", "multiply", "ops", "optim", "pad", "rbf", "relu",
-    "relu6", "reshape", "scale", "scaled_tanh", "set_threads", "sigmoid", "softmax",
-    "softmax_cross_entropy", "subtract", "sum_pool", "swish", "tanh", "tiled_conv",
-    "transpose", "upsample", "weighted_pool",
+    "SizeError", "Spec", "Tail", "__version__", "add", "affine", "avg_pool",
+    "batch_norm", "binary_cross_entropy", "broadcast", "check", "clip", "col2im",
+    "concat", "connection_conv", "conv", "conv_transpose", "crop", "data", "decimate",
+    "dense", "dropout", "elu", "flatten", "from_onnx", "get_threads", "global_avg_pool",
+    "global_max_pool", "hard_sigmoid", "hard_swish", "hinge", "identity", "im2col",
+    "init", "leaky_relu", "load", "locally_connected", "lrn", "matmul", "max_pool",
+    "maxout", "mean_squared_error", "models", "multiply", "ops", "optim", "pad",
+    "prelu", "rbf", "relu", "relu6", "reshape", "resize", "scale", "scaled_tanh",
+    "set_threads", "sigmoid", "softmax", "softmax_cross_entropy", "subtract",
+    "sum_pool", "swish", "tanh", "thresholded_relu", "tiled_conv", "transpose",
+    "upsample", "weighted_pool",
 ]
 
 # What needs NetworkX or more comes when first asked for: importing minidl stays fast.
 LATER = {
-    "check": "check", "models": "models", "load": "model", "Model": "model",
-    "Graph": "network", "Plan": "plan",
+    "check": "check", "models": "models", "from_onnx": "model", "load": "model",
+    "Model": "model", "Graph": "network", "Plan": "plan",
 }
 
 

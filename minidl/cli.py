@@ -1,4 +1,4 @@
-"""minidl models | summary | draw | check | profile | train | eval
+"""minidl models | summary | draw | export | check | profile | train | eval
 
 Results go to stdout, progress to stderr. Exit codes: 0 all is well, 1 it is not (an
 error, a check that fails), 2 a command that is not understood, 130 interrupted.
@@ -63,6 +63,7 @@ def parser() -> argparse.ArgumentParser:
     command(models, "json")
     command(summary, "model", "variant")
     command(draw, "model", "variant", "output")
+    command(export, "model", "variant", "file")
     command(check, "model", "variant", "seed")
     command(profile, "model", "variant", "train", "images", "threads", "json")
     command(
@@ -96,7 +97,10 @@ def number(flag: str, default: float | None, low: float, about: str) -> Option:
 
 
 OPTIONS: dict[str, Option] = {
-    "model": (("model",), {"metavar": "MODEL", "help": "a name from `minidl models`"}),
+    "model": (
+        ("model",),
+        {"metavar": "MODEL", "help": "a name from `minidl models`, or a .onnx or .npz"},
+    ),
     "variant": (("--variant",), {"help": "of the network, such as modern for lenet5"}),
     "data": (("--data",), {"choices": ["digits"], "default": "digits"}),
     "copies": number("--copies", 8, 1, "how often an epoch shows each image, shifted"),
@@ -113,6 +117,7 @@ OPTIONS: dict[str, Option] = {
     "out": (("--out",), {"metavar": "FILE.npz", "help": "where to write the weights"}),
     "weights": (("--weights",), {"metavar": "FILE.npz", "required": True}),
     "output": (("-o", "--out"), {"metavar": "FILE.svg", "required": True}),
+    "file": (("-o", "--out"), {"metavar": "FILE.onnx", "required": True}),
     "json": (("--json",), {"action": "store_true", "help": "results as JSON"}),
 }
 
@@ -120,7 +125,13 @@ OPTIONS: dict[str, Option] = {
 def build(options: argparse.Namespace) -> Model:
     """The network that the command line asks for."""
     from . import models as zoo
+    from .model import from_onnx, load
 
+    if options.model.endswith((".onnx", ".npz")):
+        if options.variant:
+            raise Error(f"{options.model} has no variants; leave out --variant")
+        read: Any = load if options.model.endswith(".npz") else from_onnx
+        return read(options.model)
     make = zoo.get(options.model)
     given = {"variant": options.variant, "seed": getattr(options, "seed", None)}
     given = {key: value for key, value in given.items() if value is not None}
@@ -159,6 +170,15 @@ def summary(options: argparse.Namespace) -> int:
 def draw(options: argparse.Namespace) -> int:
     """Draw a network; the suffix chooses the format: .svg, .dot."""
     build(options).draw(options.out)
+    print(options.out)
+    return 0
+
+
+def export(options: argparse.Namespace) -> int:
+    """Write a network for other programs; the suffix chooses the format: .onnx."""
+    if not options.out.endswith(".onnx"):
+        raise Error(f"{options.out}: expected a name that ends in .onnx")
+    build(options).to_onnx(options.out)
     print(options.out)
     return 0
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from .spec import DataError
 
 AnyPath = str | os.PathLike[str]
+Data = bytes | Sequence[Any]  # or pieces of it, such as memoryviews
 
 
-def write_atomic(path: AnyPath, data: bytes) -> None:
+def write_atomic(path: AnyPath, data: Data) -> None:
     """Write a new file beside `path`, flush it to the disk, then rename it over `path`.
 
     What is no regular file, a pipe or /dev/stdout, is written to directly.
@@ -23,7 +26,8 @@ def writable(path: AnyPath) -> None:
     _write(path, None)
 
 
-def _write(path: AnyPath, data: bytes | None) -> None:
+def _write(path: AnyPath, data: Data | None) -> None:
+    pieces: Sequence[Any] = [data] if isinstance(data, bytes) else data or []
     if not isinstance(path, str | os.PathLike):
         raise DataError(f"expected a path to write to, got {type(path).__name__}")
     try:
@@ -32,11 +36,12 @@ def _write(path: AnyPath, data: bytes | None) -> None:
         if target.is_dir():
             raise IsADirectoryError(21, "it is a folder")
         if target.exists() and not target.is_file():
-            target.write_bytes(data or b"")
+            with target.open("wb") as file:
+                file.writelines(pieces)
             return
         try:
             with new.open("xb") as file:
-                file.write(data or b"")
+                file.writelines(pieces)
                 file.flush()
                 os.fsync(file.fileno())
             if data is not None:

@@ -300,6 +300,16 @@ class Model:
         """Write graph, parameters and buffers to one .npz; `dl.load` reads it."""
         checkpoint.save(self, path)
 
+    def to_onnx(self, path: str | Path, external: bool | None = None) -> None:
+        """Write graph and weights as an ONNX file (extra `onnx`), for inference.
+
+        Images go in and come out channels first there: n c h w. With `external` the
+        weights go into a file beside it, as they do by themselves from 2 GB on.
+        """
+        from .exchange import onnx
+
+        onnx.write(self, path, external)
+
     def __repr__(self) -> str:
         return (
             f"<Model {self.name}: {', '.join(self.inputs)} -> "
@@ -486,4 +496,46 @@ def load(path: str | Path, ops: Sequence[type[Op]] = ()) -> Model:
     found = checkpoint.load(path, ops)
     model = Model(**found["model"])
     checkpoint.assign(model, found["arrays"], path)
+    return model
+
+
+def from_onnx(
+    path: str | Path,
+    channels: str = "last",
+    batch: bool = True,
+    size: Sequence[int] | None = None,
+    constants: Mapping[str, np.ndarray] | None = None,
+    name: str | None = None,
+) -> Model:
+    """The model that an ONNX file (extra `onnx`) holds, its weights in place.
+
+    What cannot be imported is named, node by node, before anything is built.
+
+    Parameters
+    ----------
+    path
+        The file; weights outside it are read from its own folder only.
+    channels
+        "last": images go in and come out as n h w c, as everywhere in minidl. "first":
+        all arrays are as the file has them.
+    batch
+        Whether the first axis of each input is the batch. Otherwise the file says what
+        is done to one example, and a batch is put before all its axes.
+    size
+        What stands for the axes that the file leaves open.
+    constants
+        Inputs of the file that are always the same, by name.
+    name
+        The model's name, instead of the graph's.
+    """
+    from .exchange import onnx
+
+    found = onnx.read(path, channels, batch, size, constants, name)
+    model = Model(**found["model"])
+    names = {data["node"]: name for name, data in model.graph.nodes(data=True)}
+    arrays = model.store.arrays
+    for node, (_, theta) in found["theta"].items():
+        for local, array in theta.items() if node in names else ():
+            arrays[f"{names[node]}.{local}"][...] = array
+    model.store.version += 1
     return model

@@ -10,6 +10,18 @@ from fractions import Fraction
 from math import floor
 
 import numpy as np
+from reference_more import (
+    affine,
+    broadcast,
+    clip,
+    elu,
+    hard_sigmoid,
+    hard_swish,
+    matmul,
+    prelu,
+    resize,
+    thresholded_relu,
+)
 from reference_windows import (
     avg_pool,
     col2im,
@@ -241,6 +253,7 @@ FUNCTIONS = (
     binary_cross_entropy, conv, conv_transpose, locally_connected, tiled_conv,
     connection_conv, im2col, col2im, dense, rbf, max_pool, global_max_pool, avg_pool,
     weighted_pool, global_avg_pool, sum_pool, maxout, lrn, batch_norm, upsample,
-    decimate, flatten, reshape, transpose, pad, crop, concat,
+    decimate, flatten, reshape, transpose, pad, crop, concat, affine, broadcast, clip,
+    elu, hard_sigmoid, hard_swish, matmul, prelu, resize, thresholded_relu,
 )
 ORACLE = {one.__name__: one for one in FUNCTIONS} | {"dropout": identity}

@@ -189,22 +189,23 @@ def col2im(z, shape, kernel, stride=1, pad="valid", dilation=1, **_):
 # -- windows ---------------------------------------------------------------------------
 
 
-def pool(z, kernel, stride=None, pad="valid", ceil=False):
+def pool(z, kernel, stride=None, pad="valid", ceil=False, dilation=1):
     """Each window: its position, its taps on data, with the numbers, and on padding."""
     axes = z.ndim - 2
     kernel = each(kernel, axes)
     stride = each(kernel if stride is None else stride, axes)
-    around = sides(pad, kernel)
+    dilation = each(dilation, axes)
+    around = sides(pad, kernel, dilation)
     sizes = z.shape[1:-1]
     grid = [
-        windows(n, k, s, p, ceil)
-        for n, k, s, p in zip(sizes, kernel, stride, around, strict=True)
+        windows(n, d * (k - 1) + 1, s, p, ceil)
+        for n, k, s, p, d in zip(sizes, kernel, stride, around, dilation, strict=True)
     ]
     found = []
     for j in spots(grid):
         data, padding = [], []
         for k in spots(kernel):
-            at = place(j, stride, k, [1] * axes)
+            at = place(j, stride, k, dilation)
             at = [a - before for a, (before, _) in zip(at, around, strict=True)]
             if all(0 <= a < n for a, n in zip(at, sizes, strict=True)):
                 data.append((k, z[(slice(None), *at)]))
@@ -217,9 +218,9 @@ def pool(z, kernel, stride=None, pad="valid", ceil=False):
     return np.zeros((len(z), *grid, z.shape[-1]), z.dtype), found
 
 
-def max_pool(z, kernel, stride=None, pad="valid", ceil=False, **_):
+def max_pool(z, kernel, stride=None, pad="valid", ceil=False, dilation=1, **_):
     """x = the largest of the window"""
-    x, found = pool(z, kernel, stride, pad, ceil)
+    x, found = pool(z, kernel, stride, pad, ceil, dilation)
     for j, data, _ in found:
         x[(slice(None), *j)] = np.max([here for _, here in data], axis=0)
     return x
@@ -227,7 +228,7 @@ def max_pool(z, kernel, stride=None, pad="valid", ceil=False, **_):
 
 def weighted_pool(
     z, kernel=3, stride=None, pad="valid", ceil=False, count_pad=True,
-    weights="binomial", **_,
+    weights="binomial", dilation=1, **_,
 ):  # fmt: skip
     """x = sum w z / sum w over the window; what stands out over the end never counts"""
     kernel = each(kernel, z.ndim - 2)
@@ -237,7 +238,7 @@ def weighted_pool(
             return prod(comb(n - 1, one) for n, one in zip(kernel, k, strict=True))
         return 1 if weights is None else np.array(weights)[k]
 
-    x, found = pool(z, kernel, stride, pad, ceil)
+    x, found = pool(z, kernel, stride, pad, ceil, dilation)
     for j, data, padding in found:
         total = sum(z.dtype.type(weight(k)) * here for k, here in data)
         counted = [k for k, _ in data] + (padding if count_pad else [])
@@ -245,9 +246,11 @@ def weighted_pool(
     return x
 
 
-def avg_pool(z, kernel, stride=None, pad="valid", ceil=False, count_pad=True, **_):
+def avg_pool(
+    z, kernel, stride=None, pad="valid", ceil=False, count_pad=True, dilation=1, **_
+):
     """x = the mean of the window"""
-    return weighted_pool(z, kernel, stride, pad, ceil, count_pad, None)
+    return weighted_pool(z, kernel, stride, pad, ceil, count_pad, None, dilation)
 
 
 def sum_pool(z, w, b, kernel, stride=None, pad="valid", ceil=False, **_):

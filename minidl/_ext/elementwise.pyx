@@ -3,10 +3,7 @@
 from libc.string cimport memcpy
 
 from minidl._ext.kernel cimport Kernel
-from minidl._ext.math cimport (
-    SCALED_TANH, SWISH, activate, activate_adjoint, activation, scaled_tanh,
-    scaled_tanh_slope, swish_slope,
-)
+from minidl._ext.math cimport activate_adjoint_by, activate_by, activation
 from minidl._ext.simd cimport LANES, load, real, splat, store, vec
 
 cdef str KIND = "d" if sizeof(real) == 8 else "f"
@@ -57,36 +54,33 @@ cdef class _Elementwise(Kernel):
 
 
 cdef class Activate(_Elementwise):
-    """x = act(z)"""
+    """x = act(z); p, q, r are the settings of the activation, in their order"""
 
     cdef int act
-    cdef real slope, amplitude
+    cdef real p, q, r
 
-    def __init__(self, z, x, str kind, double slope=0, double amplitude=0):
+    def __init__(self, z, x, str kind, double p=0, double q=0, double r=0):
         self.bind(z, z, x)
-        self.act, self.slope, self.amplitude = activation(kind), slope, amplitude
+        self.act, self.p, self.q, self.r = activation(kind), p, q, r
 
     cdef void span(
         self, const real* z, const real* _, real* x, Py_ssize_t vectors
     ) noexcept nogil:
         cdef Py_ssize_t i
         cdef int act = self.act
-        cdef vec slope = splat(self.slope), amplitude = splat(self.amplitude)
+        cdef vec p = splat(self.p), q = splat(self.q), r = splat(self.r)
         for i in range(vectors):
-            if act == SCALED_TANH:
-                store(x + i * LANES, scaled_tanh(load(z + i * LANES), amplitude, slope))
-            else:
-                store(x + i * LANES, activate(load(z + i * LANES), act, slope))
+            store(x + i * LANES, activate_by(load(z + i * LANES), act, p, q, r))
 
 
 cdef class ActivateAdjoint(Activate):
-    """delta = epsilon act', from x (that of swish from z)"""
+    """delta = epsilon act', from x, or from z where the op keeps that"""
 
     def __init__(
-        self, epsilon, x, delta, str kind, double slope=0, double amplitude=0
+        self, epsilon, x, delta, str kind, double p=0, double q=0, double r=0
     ):
         self.bind(epsilon, x, delta)
-        self.act, self.slope, self.amplitude = activation(kind), slope, amplitude
+        self.act, self.p, self.q, self.r = activation(kind), p, q, r
 
     cdef void span(
         self, const real* epsilon, const real* x, real* delta, Py_ssize_t vectors
@@ -94,17 +88,11 @@ cdef class ActivateAdjoint(Activate):
         cdef Py_ssize_t i
         cdef int act = self.act
         cdef vec e, v
-        cdef vec slope = splat(self.slope), amplitude = splat(self.amplitude)
+        cdef vec p = splat(self.p), q = splat(self.q), r = splat(self.r)
         for i in range(vectors):
             e = load(epsilon + i * LANES)
             v = load(x + i * LANES)
-            if act == SCALED_TANH:
-                e = e * scaled_tanh_slope(v, amplitude, slope)
-            elif act == SWISH:
-                e = e * swish_slope(v)
-            else:
-                e = activate_adjoint(e, v, act, slope)
-            store(delta + i * LANES, e)
+            store(delta + i * LANES, activate_adjoint_by(e, v, act, p, q, r))
 
 
 cdef class Linear(_Elementwise):

@@ -17,12 +17,18 @@ cdef enum:
     TANH
     SCALED_TANH
     SWISH
+    HARD_SWISH
+    CLIP
+    HARD_SIGMOID
+    ELU
+    THRESHOLDED_RELU
 
 
 cdef inline int activation(str kind) except -1:
     """The number of an activation that Python names: "none", "relu", ..."""
     return ("none", "relu", "relu6", "leaky_relu", "sigmoid", "tanh", "scaled_tanh",
-            "swish").index(kind)
+            "swish", "hard_swish", "clip", "hard_sigmoid", "elu",
+            "thresholded_relu").index(kind)
 
 
 cdef inline vec expm1_near(vec r) noexcept nogil:
@@ -70,6 +76,15 @@ cdef inline vec exp(vec v) noexcept nogil:
     return p * two_to(half) * two_to(n - half)
 
 
+cdef inline vec expm1(vec v) noexcept nogil:
+    """e^v - 1 for v <= 0"""
+    cdef vec low = splat(-40)  # e^low - 1 is -1
+    v = pick(less(v, low), low, v)
+    cdef vec n = twos(v)
+    cdef vec two = two_to(n)
+    return expm1_near(rest(v, n)) * two + (two - splat(1))
+
+
 cdef inline vec log1p(vec v) noexcept nogil:
     """log(1 + v) for 0 <= v <= 1: the series of 2 atanh(s), s = v / (2 + v)"""
     cdef vec s = v / (splat(2) + v)
@@ -107,14 +122,26 @@ cdef inline vec swish(vec v) noexcept nogil:
     return pick(less(v, low), low, v) * sigmoid(v)
 
 
+cdef inline vec between(vec v, vec low, vec high) noexcept nogil:
+    """v, but at least `low` and at most `high`"""
+    v = pick(less(v, low), low, v)
+    return pick(less(high, v), high, v)
+
+
+cdef inline vec hard_swish(vec v) noexcept nogil:
+    """v min(max(v / 6 + 1/2, 0), 1), which is 0 at -inf"""
+    cdef vec zero = splat(0)
+    cdef vec s = between(v * splat(1.0 / 6) + splat(0.5), zero, splat(1))
+    return pick(less(v, splat(-3)), zero, v * s)
+
+
 cdef inline vec activate(vec v, int act, vec slope) noexcept nogil:
     """The activation `act` of v; `slope` is that of a leaky relu below 0"""
     cdef vec zero = splat(0)
     if act == RELU:
         return pick(less(v, zero), zero, v)
     elif act == RELU6:
-        v = pick(less(v, zero), zero, v)
-        return pick(less(splat(6), v), splat(6), v)
+        return between(v, zero, splat(6))
     elif act == LEAKY_RELU:
         return pick(less(v, zero), slope * v, v)
     elif act == SIGMOID:
@@ -125,6 +152,8 @@ cdef inline vec activate(vec v, int act, vec slope) noexcept nogil:
         return scaled_tanh(v, splat(1.7159), splat(2.0 / 3))
     elif act == SWISH:
         return swish(v)
+    elif act == HARD_SWISH:
+        return hard_swish(v)
     return v
 
 
@@ -138,7 +167,7 @@ cdef inline vec swish_slope(vec z) noexcept nogil:
 
 
 cdef inline vec activate_adjoint(vec e, vec x, int act, vec slope) noexcept nogil:
-    """e times the slope of the activation, from its result x (not that of swish)"""
+    """e times the slope of the activation, from its result x (not those of swishes)"""
     cdef vec zero = splat(0), one = splat(1)
     if act == RELU:
         return pick(unequal(x, zero), e, zero)
@@ -158,3 +187,45 @@ cdef inline vec activate_adjoint(vec e, vec x, int act, vec slope) noexcept nogi
 
 cdef inline vec scaled_tanh_slope(vec x, vec amplitude, vec slope) noexcept nogil:
     return slope / amplitude * ((amplitude - x) * (amplitude + x))
+
+
+cdef inline vec activate_by(vec v, int act, vec p, vec q, vec r) noexcept nogil:
+    """Those too whose settings p, q, r no tail knows"""
+    cdef vec zero = splat(0)
+    if act == SCALED_TANH:
+        return scaled_tanh(v, p, q)
+    elif act == CLIP:
+        return between(v, p, q)
+    elif act == HARD_SIGMOID:
+        return between(p * v + q, zero, splat(1))
+    elif act == ELU:
+        return r * pick(less(v, zero), p * expm1(v / q), v)
+    elif act == THRESHOLDED_RELU:  # a NaN is not equal to p, nor less
+        return pick(unequal(v, p), pick(less(v, p), zero, v), zero)
+    return activate(v, act, p)
+
+
+cdef inline vec activate_adjoint_by(
+    vec e, vec x, int act, vec p, vec q, vec r
+) noexcept nogil:
+    """Their slopes, from the result x; of swishes and thresholded relus, from z"""
+    cdef vec zero = splat(0), one = splat(1)
+    if act == SWISH:
+        return e * swish_slope(x)
+    elif act == HARD_SWISH:
+        return e * pick(
+            less(x, splat(-3)), zero,
+            pick(less(splat(3), x), one, x * splat(1.0 / 3) + splat(0.5)))
+    elif act == SCALED_TANH:
+        return e * scaled_tanh_slope(x, p, q)
+    elif act == CLIP:
+        e = pick(unequal(x, p), e, zero)
+        return pick(unequal(x, q), e, zero)
+    elif act == HARD_SIGMOID:
+        e = pick(unequal(x, zero), p * e, zero)
+        return pick(unequal(x, one), e, zero)
+    elif act == ELU:
+        return e * pick(less(x, zero), (x + p * r) / q, r)
+    elif act == THRESHOLDED_RELU:
+        return pick(unequal(x, p), pick(less(x, p), zero, e), zero)
+    return activate_adjoint(e, x, act, p)

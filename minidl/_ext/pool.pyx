@@ -11,8 +11,8 @@ from minidl._ext.finish cimport Finish, ended, finish_of
 from minidl._ext.kernel cimport Kernel
 from minidl._ext.simd cimport LANES, pick, real, splat, vec, vmask
 from minidl._ext.window cimport (
-    Frame, Run, beats, covering, cuts, follow, give, holds, lanes, meets, pack, take,
-    taps, vectors,
+    Frame, Run, beats, covering, cuts, follow, give, holds, lanes, meets, pack, stands,
+    take, tap, taps, vectors,
 )
 
 cdef str KIND = "d" if sizeof(real) == 8 else "f"
@@ -106,7 +106,7 @@ cdef inline void largest(
                 a = r.first + r.end - 1 - a if first else a
                 for b in range(s.first, s.end):
                     b = s.first + s.end - 1 - b if first else b
-                    i = a * f.w.size + b + j * f.w.stride - f.w.before
+                    i = stands(&f, a, b) + j * f.w.stride - f.w.before
                     v = take(z + i * f.c + c, n)
                     won = beats(v, best)
                     best = pick(won, v, best)
@@ -157,9 +157,11 @@ cdef class MaxPoolAdjoint(Pooling):
                 n = min(LANES, f.c - c)
                 total = splat(0)
                 for i in range(y.first, y.end):
-                    a = p + f.h.before - i * f.h.stride
+                    a = tap(&f.h, p, i)
                     for j in range(x.first, x.end):
-                        b = q + f.w.before - j * f.w.stride
+                        b = tap(&f.w, q, j)
+                        if a < 0 or b < 0:
+                            continue
                         word = take(seats + i * wide + j * bits // WORD * f.c + c, n)
                         here = holds(word, a * f.w.kernel + b, j * bits % WORD, bits)
                         at = first + (i * f.w.count + j) * f.c + c
@@ -186,8 +188,8 @@ cdef class MaxPoolAllAdjoint(Pooling):
 
     cdef void row(self, Py_ssize_t row, Run k) noexcept nogil:
         cdef Frame f = self.f
-        cdef Py_ssize_t q, c, n, i, j, o
-        cdef Run y = covering(&f.h, row % f.h.size), x = covering(&f.w, 0)
+        cdef Py_ssize_t p = row % f.h.size, q, c, n, i, j, o
+        cdef Run y = covering(&f.h, p), x = covering(&f.w, 0)
         cdef vec total, v
         for q in range(f.w.size):
             follow(&f.w, q, &x)
@@ -197,9 +199,11 @@ cdef class MaxPoolAllAdjoint(Pooling):
                 total = splat(0)
                 v = take(self.z + (row * f.w.size + q) * f.c + c, n)
                 for i in range(y.first, y.end):
-                    i = row // f.h.size * f.h.count + i
                     for j in range(x.first, x.end):
-                        o = (i * f.w.count + j) * f.c + c
+                        if tap(&f.h, p, i) < 0 or tap(&f.w, q, j) < 0:
+                            continue
+                        o = row // f.h.size * f.h.count + i
+                        o = (o * f.w.count + j) * f.c + c
                         total = total + pick(meets(v, take(self.x + o, n)),
                                              take(self.epsilon + o, n), splat(0))
                 give(self.delta + (row * f.w.size + q) * f.c + c, total, n)
@@ -236,7 +240,7 @@ cdef class MaxPoolShare(Pooling):
                 best, count = take(self.x + o, n), splat(0)
                 for a in range(r.first, r.end):
                     for b in range(s.first, s.end):
-                        i = a * f.w.size + b + j * f.w.stride - f.w.before
+                        i = stands(&f, a, b) + j * f.w.stride - f.w.before
                         v = take(z + i * f.c + c, n)
                         count = count + pick(meets(v, best), splat(1), splat(0))
                 give(self.even + o, take(self.epsilon + o, n) / count, n)

@@ -1,4 +1,4 @@
-"""Bilinear interpolation by a whole factor, and its adjoint.
+"""Interpolation by tables of weights; bilinear by a whole factor, and its adjoint.
 
 Pixel i of x stands at (i + 1/2) / factor - 1/2 of z, or at the edge where that lies
 outside. A pixel p of z has the weight max(0, 1 - |distance|) in it, in each axis.
@@ -101,3 +101,62 @@ cdef class BilinearAdjoint(Kernel):
                     epsilon = self.epsilon + ((row // self.h * oh + i) * ow + j) * c
                     for k in range(c):
                         delta[k] += u * epsilon[k]
+
+
+cdef class Resample(Kernel):
+    """x[i, j] = the sum of h[i, a] w[j, b] z[at_h[i, a], at_w[j, b]]
+
+    A weight of 0 fills a row of the table: what stands there is not read.
+    """
+
+    cdef const real* z
+    cdef real* x
+    cdef const long long* at_h
+    cdef const long long* at_w
+    cdef const real* h
+    cdef const real* w
+    cdef Py_ssize_t n, rows, columns, c, oh, ow, kh, kw
+
+    def __init__(self, z, x, at_h, h, at_w, w):
+        self.n, *_, self.c = z.shape
+        self.columns = z.shape[z.ndim - 2]
+        self.rows = z.size // max(1, self.n * self.columns * self.c)
+        self.oh, self.kh = h.shape
+        self.ow, self.kw = w.shape
+        if at_h.min() < 0 or at_h.max() >= self.rows:
+            raise ValueError("Resample: a row that is not there")
+        if at_w.min() < 0 or at_w.max() >= self.columns:
+            raise ValueError("Resample: a column that is not there")
+        self.at_h = <const long long*>self.read(at_h, "q", h.size)
+        self.at_w = <const long long*>self.read(at_w, "q", w.size)
+        self.h = <const real*>self.read(h, KIND)
+        self.w = <const real*>self.read(w, KIND)
+        self.z = <const real*>self.read(z, KIND)
+        self.x = <real*>self.write(x, KIND, self.n * self.oh * self.ow * self.c)
+
+    cdef void run(self) noexcept nogil:
+        cdef Py_ssize_t rows = self.n * self.oh
+        self.share(rows, rows * self.ow * self.c * self.kh * self.kw)
+
+    cdef void part(self, Py_ssize_t row, int slot) noexcept nogil:
+        cdef Py_ssize_t i = row % self.oh, j, a, b, k, c = self.c
+        cdef real t, u
+        cdef const real* line
+        cdef const real* pixel
+        cdef real* x = self.x + row * self.ow * c
+        for k in range(self.ow * c):
+            x[k] = 0
+        for a in range(self.kh):
+            t = self.h[i * self.kh + a]
+            if t == 0:
+                continue
+            line = self.z + c * self.columns * (
+                row // self.oh * self.rows + self.at_h[i * self.kh + a])
+            for j in range(self.ow):
+                for b in range(self.kw):
+                    u = t * self.w[j * self.kw + b]
+                    if u == 0:
+                        continue
+                    pixel = line + self.at_w[j * self.kw + b] * c
+                    for k in range(c):
+                        x[j * c + k] += u * pixel[k]

@@ -49,6 +49,21 @@ cdef inline Run covering(const Axis* a, Py_ssize_t p) noexcept nogil:
     return r
 
 
+cdef inline Py_ssize_t tap(const Axis* a, Py_ssize_t p, Py_ssize_t i) noexcept nogil:
+    """Which tap of window i, of those that cover p, stands there; below 0: none"""
+    p = p + a.before - i * a.stride
+    if a.dilation == 1:
+        return p
+    return -1 if p % a.dilation else p // a.dilation
+
+
+cdef inline Py_ssize_t stands(
+    const Frame* f, Py_ssize_t a, Py_ssize_t b
+) noexcept nogil:
+    """How many pixels tap (a, b) is from the first"""
+    return a * f.h.dilation * f.w.size + b * f.w.dilation
+
+
 cdef inline void follow(const Axis* a, Py_ssize_t p, Run* r) noexcept nogil:
     """The same from those of an earlier p, without a division"""
     p = p + a.before

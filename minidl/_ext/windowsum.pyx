@@ -6,7 +6,8 @@ WindowSum and WindowSpread are each other's adjoint.
 from minidl._ext.kernel cimport Kernel, parts
 from minidl._ext.simd cimport LANES, real, splat, vec
 from minidl._ext.window cimport (
-    Axis, Frame, Run, covering, cuts, follow, give, take, taps, vectors,
+    Axis, Frame, Run, covering, cuts, follow, give, stands, take, tap, taps, upto,
+    vectors,
 )
 
 cdef str KIND = "d" if sizeof(real) == 8 else "f"
@@ -76,7 +77,7 @@ cdef class WindowSum(Summing):
                 for a in range(r.first, r.end):
                     line = splat(0)
                     for b in range(s.first, s.end):
-                        i = a * f.w.size + b + j * f.w.stride - f.w.before
+                        i = stands(&f, a, b) + j * f.w.stride - f.w.before
                         v = take(z + i * f.c + c, n)
                         if weights != NULL:
                             v = v * splat(weights[a * f.w.kernel + b])
@@ -114,11 +115,13 @@ cdef class WindowSpread(Summing):
                 n = min(LANES, f.c - c)
                 total = splat(0)
                 for i in range(y.first, y.end):
-                    a = p + f.h.before - i * f.h.stride
+                    a = tap(&f.h, p, i)
                     for j in range(x.first, x.end):
+                        b = tap(&f.w, q, j)
+                        if a < 0 or b < 0:
+                            continue
                         v = take(epsilon + (i * f.w.count + j) * f.c + c, n)
                         if weights != NULL:
-                            b = q + f.w.before - j * f.w.stride
                             v = v * splat(weights[a * f.w.kernel + b])
                         total = total + v
                 give(delta + (row * f.w.size + q) * f.c + c, total / divisor, n)
@@ -129,7 +132,8 @@ cdef inline Run counted(const Axis* a, Py_ssize_t i, bint pads) noexcept nogil:
     cdef Run r = taps(a, i)
     if pads:
         r.first = 0
-        r.end = min(a.kernel, a.size + a.after + a.before - i * a.stride)
+        r.end = min(
+            a.kernel, upto(a.size + a.after + a.before - i * a.stride, a.dilation))
     return r
 
 

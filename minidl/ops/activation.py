@@ -14,7 +14,8 @@ SHAPES = (Case(((1, 1, 1),)), Case(((7, 5, 3),)), Case(((17,),)))
 
 
 class Activation(Op):
-    """x = f(z) for each number; the kernels know f by the kind and the settings."""
+    """x = f(z) for each number; the kernels know f by its kind, and its settings in
+    their order."""
 
     keeps: ClassVar[tuple[str, ...]] = ("x",)
     inplace: ClassVar[bool] = True
@@ -27,7 +28,7 @@ class Activation(Op):
         return {"act": self.kind}
 
     def forward(self, z: Any, theta: Any, x: Any, tape: Any, scratch: Any) -> Any:
-        return kernels(x).Activate(z, x, self.kind, **vars(self))
+        return kernels(x).Activate(z, x, self.kind, *vars(self).values())
 
     def adjoint(
         self, epsilon: Any, z: Any, theta: Any, x: Any, tape: Any, scratch: Any,
@@ -35,7 +36,7 @@ class Activation(Op):
     ) -> Any:
         kept = x if "x" in self.keeps else z
         return kernels(delta).ActivateAdjoint(
-            epsilon, kept, delta, self.kind, **vars(self)
+            epsilon, kept, delta, self.kind, *vars(self).values()
         )
 
 

@@ -67,6 +67,7 @@ class AvgPool(Mean):
     pad: Pad = "valid"
     ceil: bool = False
     count_pad: bool = True
+    dilation: Any = 1
 
     def grid(self, z: Shape) -> Grid:
         return pooled(self, z)
@@ -148,6 +149,7 @@ def avg_pool(
     pad: Pad = "valid",
     ceil: bool = False,
     count_pad: bool = True,
+    dilation: int | tuple[int, ...] = 1,
     name: str | None = None,
 ) -> Node:
     """The mean of each map in each window.
@@ -167,6 +169,8 @@ def avg_pool(
         Whether a last window may stand out over the end; what stands out never counts.
     count_pad
         Whether the zeros of `pad` count in the mean.
+    dilation
+        The distance between the pixels of a window.
     name
         The node's name.
 
@@ -176,7 +180,8 @@ def avg_pool(
     >>> dl.avg_pool(dl.Input((28, 28, 6)), 2)
     <avg_pool: avg_pool 14x14x6>
     """
-    return Node(AvgPool(kernel, stride, pad, ceil, count_pad), (z,), name)
+    op = AvgPool(kernel, stride, pad, ceil, count_pad, dilation)
+    return Node(op, (z,), name)
 
 
 def global_avg_pool(z: Node, keep: bool = False, name: str | None = None) -> Node:
@@ -243,9 +248,15 @@ CASES = (
 UNCOUNTED = (
     Case(((7, 5, 3),), {"kernel": 3, "stride": 1, "pad": "same", "count_pad": False}),
 )
+DILATED = (
+    Case(((9, 8, 3),), {"kernel": (3, 2), "stride": 2, "dilation": (2, 3)}),
+    Case(((9, 3),), {"kernel": 3, "stride": 2, "dilation": 3, "pad": 2, "ceil": True}),
+    Case(((7, 6, 2),), {"kernel": 2, "stride": 1, "dilation": 2, "pad": 1,
+                        "count_pad": False}),
+)
 
 ROWS = (
-    Row(AvgPool, avg_pool, CASES + UNCOUNTED),
+    Row(AvgPool, avg_pool, CASES + UNCOUNTED + DILATED),
     Row(GlobalAvgPool, global_avg_pool, (
         Case(((1, 1, 1),)),
         Case(((7, 5, 3),)),

@@ -35,12 +35,13 @@ class Pool(Op):
 def pooled(op: Any, z: Shape) -> Grid:
     """The windows that the settings of an op ask for."""
     stride = op.kernel if op.stride is None else op.stride
-    grid = windows(z, op.kernel, stride, op.pad, ceil=op.ceil)
+    dilation = getattr(op, "dilation", 1)
+    grid = windows(z, op.kernel, stride, op.pad, dilation, op.ceil)
     for axis in grid.axes:
         most = max(axis.before, axis.after)
-        if most >= axis.kernel:
+        if most >= axis.reach:
             raise ShapeError(
-                f"pad {most} is not smaller than the kernel {axis.kernel}, so a window "
+                f"pad {most} is not smaller than the kernel {axis.reach}, so a window "
                 "could hold padding alone; use a smaller pad"
             )
     return grid
@@ -130,6 +131,7 @@ class MaxPool(Max):
     pad: Pad = "valid"
     ceil: bool = False
     ties: str = "first"
+    dilation: Any = 1
 
     def grid(self, z: Shape) -> Grid:
         return pooled(self, z)
@@ -157,6 +159,7 @@ def max_pool(
     pad: Pad = "valid",
     ceil: bool = False,
     ties: str = "first",
+    dilation: int | tuple[int, ...] = 1,
     name: str | None = None,
 ) -> Node:
     """The largest value of each map in each window.
@@ -177,6 +180,8 @@ def max_pool(
     ties
         Which of equal maxima gets epsilon: the "first" or the "last" of the window,
         row by row; "all" of them, each the whole; or all in equal parts ("share").
+    dilation
+        The distance between the pixels of a window.
     name
         The node's name.
 
@@ -186,7 +191,7 @@ def max_pool(
     >>> dl.max_pool(dl.Input((55, 55, 96)), 3, stride=2)
     <max_pool: max_pool 27x27x96>
     """
-    return Node(MaxPool(kernel, stride, pad, ceil, ties), (z,), name)
+    return Node(MaxPool(kernel, stride, pad, ceil, ties, dilation), (z,), name)
 
 
 def global_max_pool(
@@ -224,6 +229,9 @@ ROWS = (
         Case(((7, 5, 3),), {"kernel": 2, "stride": 3, "pad": "full"}),
         Case(((40, 17),), {"kernel": 17, "stride": 3, "pad": ((3, 9),)}),
         Case(((18, 17, 3),), {"kernel": (17, 16), "stride": 1}),
+        Case(((9, 8, 3),), {"kernel": (3, 2), "stride": 2, "dilation": (2, 3)}),
+        Case(((8, 7, 2),), {"kernel": 2, "stride": 1, "dilation": 3, "ties": "all",
+                            "pad": 1}),
     )),
     Row(GlobalMaxPool, global_max_pool, (
         Case(((1, 1, 1),)),

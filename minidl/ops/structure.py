@@ -17,7 +17,7 @@ Amount = int | tuple[int | tuple[int, int], ...]
 Sides = tuple[tuple[int, ...], ...]
 
 
-def _sides(amount: Any, axes: int) -> Sides:
+def amounts(amount: Any, axes: int) -> Sides:
     """(before, after) for each of the axes before the channels, and for these."""
     if axes < 1:
         raise ShapeError("expected an axis before the channels")
@@ -61,20 +61,20 @@ class Pad(Op):
     keeps: ClassVar[tuple[str, ...]] = ()
 
     def infer(self, *z: Shape) -> Spec:
-        sizes = zip(z[0], _sides(self.amount, len(z[0]) - 1), strict=True)
+        sizes = zip(z[0], amounts(self.amount, len(z[0]) - 1), strict=True)
         if not isinstance(self.value, int | float):
             raise ShapeError(f"value: expected a number, got {self.value!r}")
         return Spec(tuple(n if n is None else n + sum(side) for n, side in sizes))
 
     def forward(self, z: Any, theta: Any, x: Any, tape: Any, scratch: Any) -> Any:
-        sides = _sides(self.amount, z.ndim - 2)
+        sides = amounts(self.amount, z.ndim - 2)
         return [*_frame(x, sides, self.value), kernels(x).Move(z, _inner(x, sides))]
 
     def adjoint(
         self, epsilon: Any, z: Any, theta: Any, x: Any, tape: Any, scratch: Any,
         delta: Any, g: Any,
     ) -> Any:
-        sides = _sides(self.amount, epsilon.ndim - 2)
+        sides = amounts(self.amount, epsilon.ndim - 2)
         return kernels(delta).Move(_inner(epsilon, sides), delta)
 
 
@@ -114,20 +114,20 @@ class Crop(Op):
     keeps: ClassVar[tuple[str, ...]] = ()
 
     def infer(self, *z: Shape) -> Spec:
-        sizes = list(zip(z[0], _sides(self.amount, len(z[0]) - 1), strict=True))
+        sizes = list(zip(z[0], amounts(self.amount, len(z[0]) - 1), strict=True))
         for n, (before, after) in sizes:
             if n is not None and before + after >= n:
                 raise ShapeError(f"{before} + {after} of {n} leave nothing; use less")
         return Spec(tuple(n if n is None else n - sum(side) for n, side in sizes))
 
     def forward(self, z: Any, theta: Any, x: Any, tape: Any, scratch: Any) -> Any:
-        return kernels(x).Move(_inner(z, _sides(self.amount, z.ndim - 2)), x)
+        return kernels(x).Move(_inner(z, amounts(self.amount, z.ndim - 2)), x)
 
     def adjoint(
         self, epsilon: Any, z: Any, theta: Any, x: Any, tape: Any, scratch: Any,
         delta: Any, g: Any,
     ) -> Any:
-        sides = _sides(self.amount, delta.ndim - 2)
+        sides = amounts(self.amount, delta.ndim - 2)
         inner = _inner(delta, sides)
         return [*_frame(delta, sides, 0.0), kernels(delta).Move(epsilon, inner)]
 

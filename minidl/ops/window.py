@@ -20,10 +20,15 @@ class Axis:
     after: int = 0
     count: Any = 1
 
+    @property
+    def reach(self) -> int:
+        """From the first tap to the last, both counted."""
+        return self.dilation * (int(self.kernel) - 1) + 1
+
     def inside(self, pads: bool) -> bool:
         """Whether all windows lie on data or, with `pads`, on padding."""
         before, after = (self.before, self.after) if pads else (0, 0)
-        end = (self.count - 1) * self.stride + self.kernel - self.before
+        end = (self.count - 1) * self.stride + self.reach - self.before
         return self.before <= before and end <= self.size + after
 
 

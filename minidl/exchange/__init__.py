@@ -1,0 +1,1 @@
+"""Exchange with the rest of the world: files of other programs, source text."""

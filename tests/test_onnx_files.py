@@ -1,0 +1,333 @@
+"""ONNX files that are wrong, or wish us ill, and files of others that are fine."""
+
+import sys
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+from test_onnx import close, theirs
+
+import minidl as dl
+from minidl import cli
+
+
+def node(kind, inputs, outputs, name="n", **settings):
+    """A node of a file."""
+    return helper.make_node(kind, inputs, outputs, name, **settings)
+
+
+def file(path, nodes, constants=(), inputs=("x",), shape=(1, 3, 8, 8), outputs=("y",)):
+    """A file of these nodes, that reads images; what was made of it."""
+    kinds = [
+        helper.make_tensor_value_info(one, TensorProto.FLOAT, shape) for one in inputs
+    ]
+    ends = [
+        helper.make_tensor_value_info(one, TensorProto.FLOAT, None) for one in outputs
+    ]
+    graph = helper.make_graph(
+        nodes, "bad", kinds, ends,
+        [helper.make_tensor(*one) if isinstance(one, tuple) else one
+         for one in constants],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 19)])
+    path.write_bytes(model.SerializeToString())
+    return model
+
+
+W = helper.make_tensor("w", TensorProto.FLOAT, (4, 3, 3, 3), [0.1] * 108)
+RELU = node("Relu", ["x"], ["y"])
+
+
+def huge():
+    """A constant that declares far more than it holds."""
+    return TensorProto(name="w", dims=[2**20, 2**20], data_type=1, raw_data=b"1234")
+
+
+def outside(location, length="432"):
+    """A constant whose data lies elsewhere."""
+    one = TensorProto(name="w", dims=[4, 3, 3, 3], data_type=1, data_location=1)
+    for key, value in {"location": location, "length": length}.items():
+        one.external_data.add(key=key, value=value)
+    return one
+
+
+CONV = node("Conv", ["x", "w"], ["y"])
+BAD = {  # nodes, constants and more, and what the error says
+    "unknown op": ([node("Einsum", ["x"], ["y"])], {}, "no such operation"),
+    "other domain": ([node("Relu", ["x"], ["y"], domain="com.me")], {}, "com.me"),
+    "control flow": ([node("Loop", ["x"], ["y"])], {}, "'n' (Loop)"),
+    "cycle": ([node("Add", ["x", "b"], ["a"]), node("Relu", ["a"], ["b"], "m"),
+               node("Relu", ["b"], ["y"], "k")], {}, "has a cycle"),
+    "missing constant": ([CONV], {}, "reads 'w', which is neither an input"),
+    "made twice": ([RELU, RELU], {}, "'y' is made twice"),
+    "no such output": ([RELU], {"outputs": ("z",)}, "no node makes the outputs"),
+    "no output": ([RELU], {"outputs": ()}, "has no output"),
+    "no nodes": ([], {}, "no nodes"),
+    "huge constant": ([CONV], {"constants": [huge()]}, "asks for 4,398,046,511,104"),
+    "negative sizes": ([CONV], {"constants": [
+        TensorProto(name="w", dims=[-4, 3], data_type=1)]}, "shape (-4, 3)"),
+    "strange type": ([CONV], {"constants": [
+        TensorProto(name="w", dims=[1], data_type=99)]}, "type 99"),
+    "text as weights": ([CONV], {"constants": [
+        TensorProto(name="w", dims=[1], data_type=8, string_data=[b"a"])]}, "type 8"),
+    "whole weights": ([CONV], {"constants": [
+        ("w", TensorProto.INT64, (4, 3, 3, 3), [1] * 108)]}, "expected floats"),
+    "too few weights": ([CONV], {"constants": [TensorProto(
+        name="w", dims=[4, 3, 3, 3], data_type=1, float_data=[1.0])]}, "data has 1"),
+    "other channels": ([CONV], {"constants": [W], "shape": (1, 5, 8, 8)},
+                       "expected (3, 3, 5, 4)"),
+    "kernel too large": ([CONV], {"constants": [W], "shape": (1, 3, 2, 2)},
+                         "kernel 3 is larger"),
+    "absurd input": ([RELU], {"shape": (1, 2**62, 8, 8)}, "size 4611686018427387904"),
+    "negative input": ([RELU], {"shape": (1, -3, 8, 8)}, "the size -3"),
+    "no shape": ([RELU], {"shape": None}, "has no shape"),
+    "absurd pads": ([node("Conv", ["x", "w"], ["y"], pads=[-1] * 4)],
+                    {"constants": [W]}, "pad: expected a whole number"),
+    "pads of a kind": ([node("Conv", ["x", "w"], ["y"], pads="many")],
+                       {"constants": [W]}, "pads: expected list"),
+    "strides of 0": ([node("Conv", ["x", "w"], ["y"], strides=[0, 0])],
+                     {"constants": [W]}, "strides: expected a whole number >= 1"),
+    "groups": ([node("Conv", ["x", "w"], ["y"], group=7)], {"constants": [W]},
+               "does not divide"),
+    "unknown setting": ([node("Relu", ["x"], ["y"], speed=3)], {}, "['speed']"),
+    "unknown auto_pad": ([node("Conv", ["x", "w"], ["y"], auto_pad="MAYBE")],
+                         {"constants": [W]}, "auto_pad"),
+    "3-D": ([node("Conv", ["x", "w"], ["y"])], {"constants": [
+        ("w", TensorProto.FLOAT, (1, 1, 1, 1, 1), [1.0])]}, "a kernel of 3 axes"),
+    "computed filters": ([node("Conv", ["x", "x"], ["y"])], {}, "is computed"),
+    "perm": ([node("Transpose", ["x"], ["y"], perm=[0, 0, 1, 9])], {}, "orders 4 axes"),
+    "mixing the batch": ([node("Transpose", ["x"], ["y"], perm=[1, 0, 2, 3])], {},
+                         "minidl keeps examples apart"),
+    "axis": ([node("Concat", ["x", "x"], ["y"], axis=9)], {}, "axis 9"),
+    "reshape": ([node("Reshape", ["x", "s"], ["y"])], {"constants": [
+        ("s", TensorProto.INT64, (2,), [1, 7])]}, "would not be the batch"),
+    "reshape to much": ([node("Reshape", ["x", "s"], ["y"])], {"constants": [
+        ("s", TensorProto.INT64, (2,), [-1, 2**62])]}, "(Reshape)"),
+    "resize to much": ([node("Resize", ["x", "", "s"], ["y"])], {"constants": [
+        ("s", TensorProto.FLOAT, (4,), [1, 1, 1e30, 1e30])]}, "scales"),
+    "resize to nothing": ([node("Resize", ["x", "", "", "s"], ["y"])], {"constants": [
+        ("s", TensorProto.INT64, (4,), [1, 3, 0, 8])]}, "0 pixels"),
+    "expand a constant": ([node("Expand", ["w", "s"], ["e"]),
+                           node("Add", ["x", "e"], ["y"])],
+                          {"constants": [
+                              W, ("s", TensorProto.INT64, (3,), [2**40] * 3)]},
+                          "makes a constant of shape"),
+    "add to much": ([node("ConstantOfShape", ["s"], ["a"]),
+                     node("Add", ["a", "a"], ["b"]), node("Add", ["x", "b"], ["y"])],
+                    {"constants": [("s", TensorProto.INT64, (2,), [2**20, 2**19])]},
+                    "too large a constant"),
+    "by 0": ([node("Div", ["x", "w"], ["y"])], {"constants": [
+        ("w", TensorProto.FLOAT, (1,), [0.0])]}, "by 0"),
+    "data above": ([CONV], {"constants": [outside("../w.bin")]}, "'../w.bin'"),
+    "data at the root": ([CONV], {"constants": [outside("/etc/passwd")]}, "/etc/pass"),
+    "data nowhere": ([CONV], {"constants": [outside("")]}, "only a file in the folder"),
+    "data missing": ([CONV], {"constants": [outside("w.bin")]}, "No such file"),
+    "data by a link": ([CONV], {"constants": [outside("link.bin")]}, "'link.bin'"),
+    "data too short": ([CONV], {"constants": [outside("short.bin")]}, "which has 4"),
+    "data of a kind": ([CONV], {"constants": [outside("short.bin", "many")]}, "many"),
+    "data less than none": ([CONV], {"constants": [outside("short.bin", "-4")]}, "-4"),
+    "nothing moves": ([node("Identity", ["w"], ["y"])], {"constants": [W]},
+                      "depends on no input"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_wrong_files_say_what_is_wrong(name, tmp_path):
+    nodes, more, text = BAD[name]
+    path = tmp_path / "x.onnx"
+    (tmp_path / "short.bin").write_bytes(b"1234")
+    secret = tmp_path.parent / f"{tmp_path.name}.bin"
+    secret.write_bytes(b"0" * 432)
+    (tmp_path / "link.bin").symlink_to(secret)
+    file(path, nodes, **more)
+    with pytest.raises(dl.Error) as caught:
+        dl.from_onnx(path)
+    assert text in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+def test_all_that_is_wrong_is_named_at_once(tmp_path):
+    path = tmp_path / "x.onnx"
+    file(path, [
+        node("Einsum", ["x"], ["a"], "first"), node("Relu", ["a"], ["b"], "fine"),
+        node("Det", ["x"], ["c"], "second"), node("Add", ["b", "c"], ["y"], "m"),
+    ])
+    with pytest.raises(dl.DataError) as caught:
+        dl.from_onnx(path)
+    text = str(caught.value)
+    assert "nothing was built: 2 of 4 nodes: 'first' (Einsum)" in text
+    assert "'second' (Det)" in text
+    assert "fine" not in text
+
+
+def test_every_cut_and_every_flip_is_an_error_or_a_model(tmp_path):
+    """Truncated files, and files with a wrong byte, never raise anything else."""
+    path, rng = tmp_path / "x.onnx", np.random.default_rng(0)
+    image = dl.Input((8, 8, 3), name="x")
+    z = dl.max_pool(dl.relu(dl.batch_norm(dl.conv(image, 4, 3, pad=1))), 2)
+    z = dl.resize(dl.concat([z, z]), size=(6, 6))
+    dl.Model(image, dl.dense(dl.flatten(z), 3)).to_onnx(path)
+    whole = path.read_bytes()
+    files = [whole[:n] for n in range(0, len(whole), 61)]
+    for _ in range(400):
+        flipped = bytearray(whole)
+        for at in rng.integers(len(whole), size=rng.integers(1, 4)):
+            flipped[at] = rng.integers(256)
+        files.append(bytes(flipped))
+    errors = 0
+    for data in files:
+        path.write_bytes(data)
+        try:
+            dl.from_onnx(path)
+        except dl.Error:
+            errors += 1
+    assert errors > len(files) // 4
+
+
+def test_other_files_and_paths(tmp_path):
+    for name, data in {"empty": b"", "text": b"hello", "zeros": bytes(999)}.items():
+        path = tmp_path / name
+        path.write_bytes(data)
+        with pytest.raises(dl.DataError, match="is not an ONNX file"):
+            dl.from_onnx(path)
+    with pytest.raises(dl.DataError, match="No such file"):
+        dl.from_onnx(tmp_path / "nowhere.onnx")
+    with pytest.raises(dl.DataError, match="directory"):
+        dl.from_onnx(tmp_path)
+    with pytest.raises(dl.DataError, match="expected a path"):
+        dl.from_onnx(3)
+    path = tmp_path / "x.onnx"
+    for opset in (6, 99):
+        model = file(path, [RELU])
+        model.opset_import[0].version = opset
+        path.write_bytes(model.SerializeToString())
+        with pytest.raises(dl.DataError, match=f"operator set {opset}"):
+            dl.from_onnx(path)
+    file(path, [RELU])
+    with pytest.raises(dl.DataError, match="channels: expected"):
+        dl.from_onnx(path, channels="middle")
+    with pytest.raises(dl.DataError, match="has no input 'z'"):
+        dl.from_onnx(path, constants={"z": np.zeros(3)})
+    with open(path, "wb") as sparse:
+        sparse.truncate(2**31)
+    with pytest.raises(dl.DataError, match="more than 2 GB"):
+        dl.from_onnx(path)
+
+
+# -- what else a file may hold -------------------------------------------------------
+
+
+def test_images_of_others_come_in_channels_last(tmp_path):
+    """A file whose input is n h w c, with a transpose to n c h w and one back."""
+    path = tmp_path / "x.onnx"
+    nodes = [
+        node("Transpose", ["x"], ["a"], "in", perm=[0, 3, 1, 2]),
+        node("Conv", ["a", "w"], ["b"], "c1"),
+        node("Relu", ["b"], ["c"], "r1"),
+        node("Transpose", ["c"], ["y"], "out", perm=[0, 2, 3, 1]),
+    ]
+    file(path, nodes, [W], shape=("N", 8, 8, 3))
+    net = dl.from_onnx(path)
+    assert [data["node"].op.kind for _, data in net.graph.nodes(data=True)] == [
+        "input", "conv", "relu"
+    ]
+    assert net.outputs == ("y",)
+    assert net.graph.nodes["x"]["node"].shape == (8, 8, 3)
+
+
+def test_open_sizes(tmp_path):
+    """Sizes that follow from others, as exporters write them."""
+    path = tmp_path / "x.onnx"
+    nodes = [
+        node("Conv", ["x", "w"], ["a"], "c1", pads=[1, 1, 1, 1]),
+        node("Shape", ["a"], ["s"], "shape"),
+        node("Gather", ["s", "zero"], ["n"], "batch"),
+        node("Unsqueeze", ["n", "axis"], ["u"], "row"),
+        node("Concat", ["u", "rest"], ["t"], "join", axis=0),
+        node("Reshape", ["a", "t"], ["y"], "flat"),
+    ]
+    constants = [
+        W, ("zero", TensorProto.INT64, (), [0]), ("axis", TensorProto.INT64, (1,), [0]),
+        ("rest", TensorProto.INT64, (1,), [-1]),
+    ]
+    file(path, nodes, constants, shape=("N", 3, "h", "w"))
+    with pytest.raises(dl.DataError, match="open"):
+        dl.from_onnx(path)
+    net = dl.from_onnx(path, size=(4, 5))
+    z = np.random.default_rng(0).normal(size=(2, 4, 5, 3)).astype("float32")
+    assert net(z).shape == (2, 80)
+    close(net(z), theirs(path, z)[0])
+
+
+def test_shared_constants_are_shared_parameters(tmp_path):
+    image = dl.Input((6, 6, 3), name="image")
+    one = dl.conv(image, 3, 3, pad=1, name="one")
+    two = dl.conv(one, 3, 3, pad=1, name="two", share=one)
+    net = dl.Model(image, two)
+    net.to_onnx(tmp_path / "x.onnx")
+    assert len(onnx.load(tmp_path / "x.onnx").graph.initializer) == 2
+    back = dl.from_onnx(tmp_path / "x.onnx")
+    assert list(back.parameters) == ["one.w", "one.b"]
+
+
+def test_weights_beside_the_graph(tmp_path):
+    net = dl.models.lenet5(variant="modern")
+    net.to_onnx(tmp_path / "x.onnx", external=True)
+    assert (tmp_path / "x.onnx.data").stat().st_size > 100_000
+    onnx.checker.check_model(tmp_path / "x.onnx")
+    z = np.random.default_rng(0).normal(size=(2, 32, 32, 1)).astype("float32")
+    close(theirs(tmp_path / "x.onnx", z)[0], net(z))
+    close(dl.from_onnx(tmp_path / "x.onnx")(z), net(z))
+
+
+def test_the_same_model_is_the_same_file(tmp_path):
+    for name in ("a", "b"):
+        dl.models.resnet20().to_onnx(tmp_path / name)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+@pytest.mark.parametrize("name", ['a"b', "a:b", "<a>", "über", "a\nb", "a/b", "a.w"])
+def test_any_name(name, tmp_path):
+    image = dl.Input((4, 4, 3), name="image")
+    net = dl.Model(image, dl.relu(dl.conv(image, 2, 1, name=name), name=f"{name}.w"))
+    net.to_onnx(tmp_path / "x.onnx")
+    onnx.checker.check_model(tmp_path / "x.onnx")
+    assert list(dl.from_onnx(tmp_path / "x.onnx").graph) == list(net.graph)
+
+
+def test_what_cannot_be_said_is_named(tmp_path):
+    image, labels = dl.Input((4,), name="z"), dl.Input((), name="l", dtype="int64")
+    loss = dl.softmax_cross_entropy(image, labels, name="loss")
+    net = dl.Model([image, labels], loss)
+    text = r"loss \(softmax_cross_entropy\).*l \(input"
+    with pytest.raises(dl.DataError, match=text):
+        net.to_onnx(tmp_path / "x.onnx")
+    odd = dl.Model(image, dl.relu(image, name="\ud800"))
+    with pytest.raises(dl.DataError, match="not valid Unicode"):
+        odd.to_onnx(tmp_path / "x.onnx")
+    with pytest.raises(dl.DataError, match="as well"):
+        dl.Model(image, [image, dl.relu(image)]).to_onnx(tmp_path / "x.onnx")
+    net = dl.Model(image, dl.relu(image))
+    with pytest.raises(dl.DataError, match="nothing was changed"):
+        net.to_onnx(tmp_path / "nowhere" / "x.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_the_package(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    image = dl.Input((4,))
+    with pytest.raises(dl.Error, match=r"pip install minidl\[onnx\]"):
+        dl.Model(image, dl.relu(image)).to_onnx(tmp_path / "x.onnx")
+
+
+def test_the_command_line(tmp_path, capsys):
+    path = str(tmp_path / "x.onnx")
+    assert cli.main(["export", "lenet5", "-o", path]) == 0
+    assert capsys.readouterr().out == f"{path}\n"
+    assert cli.main(["summary", path]) == 0
+    assert "C3" in capsys.readouterr().out
+    assert cli.main(["export", "lenet5", "-o", str(tmp_path / "x.doc")]) == 1
+    assert "expected a name that ends in" in capsys.readouterr().err
+    assert cli.main(["summary", str(tmp_path / "y.onnx")]) == 1
+    assert "No such file" in capsys.readouterr().err
