@@ -3,12 +3,14 @@
 import shutil
 import subprocess
 from dataclasses import dataclass
+from itertools import pairwise
 from xml.etree import ElementTree
 
 import pytest
 
 import minidl as dl
 from minidl import draw
+from minidl.draw.blocks import scene
 from minidl.draw.label import width
 from minidl.draw.layout import layout
 from minidl.files import writable, write_atomic
@@ -42,44 +44,83 @@ GRAPHS = {
 }
 
 
-@pytest.mark.parametrize("make", GRAPHS.values(), ids=list(GRAPHS))
-def test_the_layout_is_clean(make):
-    graph = make()
-    found = layout(graph)
-    assert len(found.boxes) == len(graph)
-    assert len(found.edges) == graph.number_of_edges()
-    for i, one in enumerate(found.boxes):
+def clean_layout(drawing):
+    """Boxes lie in the picture and apart; frames hold or leave out; edges go around."""
+    boxes, frames = drawing.boxes, drawing.frames
+    for i, one in enumerate(boxes):
         assert min(one.x, one.y) >= 0
-        assert one.x + one.width <= found.width
-        assert one.y + one.height <= found.height
-        assert width(one.label.head, 14) < one.width
-        for other in found.boxes[:i]:
-            apart_x = abs(2 * (one.x - other.x) + one.width - other.width)
-            apart_y = abs(2 * (one.y - other.y) + one.height - other.height)
-            sides = one.width + other.width, one.height + other.height
-            assert apart_x >= sides[0] or apart_y >= sides[1], (one, other)
-    for edge in found.edges:
-        for (x0, y0), (x1, y1) in zip(edge.points, edge.points[1:], strict=False):
-            assert y1 > y0
-            for box in found.boxes:
-                below, above = min(y1, box.y + box.height), max(y0, box.y)
+        assert one.x + one.width <= drawing.width
+        assert one.y + one.height <= drawing.height
+        assert width(one.label.head, 13) < one.width
+        assert all(apart(one, other) for other in boxes[:i])
+    for frame in frames:
+        for one in [*boxes, *frames]:
+            assert one is frame or apart(one, frame) or within(one, frame) or (
+                within(frame, one)
+            )
+    for edge in drawing.edges:
+        for (x0, y0), (x1, y1) in pairwise(edge.points):
+            assert edge.square or y1 > y0
+            assert (x0, y0) != (x1, y1)
+            low, high = min(y0, y1), max(y0, y1)
+            for box in boxes:
                 beside = max(x0, x1) <= box.x or min(x0, x1) >= box.x + box.width
-                assert above >= below or beside, (edge, box)
+                over = high <= box.y or low >= box.y + box.height
+                assert beside or over, (edge, box)
+
+
+def apart(one, other):
+    x = abs(2 * (one.x - other.x) + one.width - other.width)
+    y = abs(2 * (one.y - other.y) + one.height - other.height)
+    return x >= one.width + other.width or y >= one.height + other.height
+
+
+def within(one, frame):
+    return (
+        frame.x < one.x
+        and frame.y < one.y
+        and one.x + one.width < frame.x + frame.width
+        and one.y + one.height < frame.y + frame.height
+    )
+
+
+@pytest.mark.parametrize("fold", [None, 0])
+@pytest.mark.parametrize("make", GRAPHS.values(), ids=list(GRAPHS))
+def test_the_layout_is_clean(make, fold):
+    graph = make()
+    shown = scene(graph, fold=fold)
+    found = layout(shown)
+    clean_layout(found)
+    assert {box.name for box in found.boxes} == set(shown.labels)
+    if fold == 0:
+        assert set(shown.labels) == set(graph)
+        assert len(shown.arrows) == graph.number_of_edges()
+        arrows = sum(edge.ends for edge in found.edges)
+        stacked = sum(
+            len(item) - 1 for block in blocks(shown.root) for item in block.items
+            if isinstance(item, tuple)
+        )  # fmt: skip
+        assert arrows + stacked == graph.number_of_edges()
+
+
+def blocks(block):
+    yield block
+    for item in block.items:
+        if not isinstance(item, tuple):
+            yield from blocks(item)
 
 
 @pytest.mark.parametrize("make", GRAPHS.values(), ids=list(GRAPHS))
 def test_svg_is_xml_with_everything_in_it(make):
     graph = make()
-    root = ElementTree.fromstring(draw.text(graph, ".svg"))
-    boxes = root.findall(f"{SPACE}g")
-    assert len(boxes) == len(graph)
-    for box in boxes:
-        name = box.find(f"{SPACE}text[@class='head']").text
+    root = ElementTree.fromstring(draw.text(graph, ".svg", fold=0))
+    titles = [one.text for one in root.findall(f"{SPACE}rect/{SPACE}title")]
+    assert len(titles) == len(graph)
+    for name in graph:
         node = graph.nodes[name]["node"]
-        assert box.find(f"{SPACE}title").text.split()[:2] == type(
-            node.op
-        ).__doc__.split()[:2]
-    assert len(root.findall(f"{SPACE}path")) == graph.number_of_edges()
+        (title,) = (t for t in titles if f"[{name}: " in t)
+        assert title.split()[:2] == type(node.op).__doc__.split()[:2]
+        assert any(name == one.text for one in root.iter(f"{SPACE}tspan"))
 
 
 @pytest.mark.parametrize("suffix", draw.FORMATS)
@@ -93,7 +134,7 @@ def test_any_name(name, suffix, tmp_path):
     net.draw(path)
     assert path.read_bytes() == data
     if suffix == ".svg":
-        first = next(ElementTree.fromstring(data).iter(f"{SPACE}text"))
+        first = next(ElementTree.fromstring(data).iter(f"{SPACE}tspan"))
         assert first.text == draw.clean(name)
     elif shutil.which("dot"):
         words = ["dot", "-Tplain", path]
@@ -115,8 +156,8 @@ def test_an_op_of_ones_own_is_drawn():
 
     node = dl.Node(Twice((2, 2), 'a<"b">'), [dl.Input((3,))])
     svg = draw.text(build([node])[0], ".svg")
-    assert "twice  by 2x2, note a&lt;&quot;b&quot;&gt;" in svg
-    assert "<title>x = 2 z</title>" in svg
+    assert "by 2x2, note a&lt;&quot;b&quot;&gt;" in svg
+    assert "<title>x = 2 z  [twice1: 3]</title>" in svg
 
 
 def test_shared_parameters_name_their_owner():
@@ -132,7 +173,7 @@ def test_many_nodes_are_quick():
     z = dl.Input((3,))
     for i in range(1500):
         z = dl.relu(z) + z if i % 10 == 0 else dl.relu(z)
-    assert draw.text(build([z])[0], ".svg").count("<g ") == 1651
+    assert draw.text(build([z])[0], ".svg", fold=0).count("<title>") == 1652
 
 
 @pytest.mark.parametrize("path", ["x.docx", "x", "x.svgz", 3, None, b"x.svg"])

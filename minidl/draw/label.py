@@ -1,19 +1,23 @@
-"""What a box says: the name, the op and its settings, the shape, the parameters."""
+"""What a box says: the name, the op and its settings, shape, parameters, costs."""
 
 from __future__ import annotations
 
 import inspect
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ..graph import Node, show
-from ..spec import entries
+from ..spec import DataError, entries
+from ..table import count as brief, megabytes
 
 LONGEST = 44  # characters of a line; the rest is cut off
 UNSAID = ("shape", "init")  # settings: said anyway, and no part of the formula
+SIZES = ("filters", "units", "features")  # the shape of x says them
+DETAILS = ("plain", "shapes", "full")
 # family -> the rooms it is made of. The hues are Okabe and Ito's, which colour-blind
-# readers tell apart; `svg` and `dot` choose the shades.
+# readers tell apart; `picture` chooses the shades.
 FAMILIES = {
     "data": ("graph",),
     "linear": ("connection", "conv", "conv_transpose", "dense", "local"),
@@ -23,30 +27,82 @@ FAMILIES = {
     "shape": ("arithmetic", "im2col", "layout", "structure"),
     "loss": ("loss", "rbf"),
 }
+ROOMS = {room: family for family, rooms in FAMILIES.items() for room in rooms}
 
 
 @dataclass(frozen=True)
 class Label:
-    """The text of a box: a bold line, plain lines, the family, what hovering shows."""
+    """The text of a box: a bold head, what follows it, lines, what hovering shows."""
 
     head: str
+    op: str
     lines: tuple[str, ...]
     family: str
     title: str
+    mark: str = ""  # "peak", or what a comparison found
 
 
-def label(name: str, node: Node) -> Label:
-    """The label of a node that the graph calls `name`."""
-    op = node.op
-    given = op.settings().items()
-    settings = ", ".join(setting(k, v) for k, v in given if k not in UNSAID)
-    theta = f"  ·  {count(node)}" if node.spec.theta else ""
-    lines = (f"{op.kind}  {settings}".rstrip(), show(node.shape) + theta)
-    room = type(op).__module__.rpartition(".")[2]
-    family = next((f for f, rooms in FAMILIES.items() if room in rooms), "other")
-    formula = type(op).formula or inspect.getdoc(type(op)) or op.kind
-    title = clean(" ".join(formula.split()), len(formula))
-    return Label(clean(name), tuple(map(clean, lines)), family, title)
+@dataclass(frozen=True)
+class Cost:
+    """What a node costs in a plan: MACs of the forward pass, bytes kept for later."""
+
+    macs: int = 0
+    kept: int = 0
+    peak: bool = False
+
+
+def label(
+    name: str,
+    node: Node,
+    detail: str = "shapes",
+    costs: Mapping[str, Cost] | None = None,
+    says: str | None = None,
+) -> Label:
+    """The label of the node `name`, which a frame may call by a shorter name."""
+    kind = node.op.kind
+    axes = max(len(one.shape) for one in (node, *node.inputs)) - 1
+    settings = terse(node.op.settings(), axes)
+    head = name if says is None else says
+    op = settings if head.rstrip("0123456789_") == kind else f"{kind}  {settings}"
+    cost = (costs or {}).get(name, Cost())
+    return Label(
+        clean(head), clean(op.rstrip()), tuple(map(clean, facts(node, cost, detail))),
+        family(node), hover(name, node), "peak" if cost.peak else "",
+    )  # fmt: skip
+
+
+def facts(node: Node, cost: Cost, detail: str) -> list[str]:
+    """Shape, parameters, MACs and kept bytes, two to a line.
+
+    With detail "shapes" the shape is said where it changes.
+    """
+    if detail not in DETAILS:
+        raise DataError(
+            f"draw: detail: expected one of {', '.join(DETAILS)}, got {detail!r}"
+        )
+    if detail == "plain":
+        return []
+    known = detail == "shapes" and [one.shape for one in node.inputs] == [node.shape]
+    said = [] if known else [show(node.shape)]
+    if node.spec.theta:
+        said.append(count(node))
+    if detail == "full":
+        said += [f"{brief(cost.macs)} MACs"] if cost.macs else []
+        said += [f"keeps {megabytes(cost.kept)}"] if cost.kept else []
+        said += ["memory peaks here"] if cost.peak else []
+    return ["  ·  ".join(said[i : i + 2]) for i in range(0, len(said), 2)]
+
+
+def family(node: Node) -> str:
+    """Which colour it has: that of its op's room."""
+    return ROOMS.get(type(node.op).__module__.rpartition(".")[2], "other")
+
+
+def hover(name: str, node: Node) -> str:
+    """The formula and that of the adjoint, and the node's whole name."""
+    op = type(node.op)
+    formula = " ".join((op.formula or inspect.getdoc(op) or node.op.kind).split())
+    return clean(f"{formula}  [{name}: {show(node.shape)}]", len(formula) + 2 * LONGEST)
 
 
 def count(node: Node) -> str:
@@ -59,6 +115,32 @@ def count(node: Node) -> str:
     return f"{total:,} parameter{'s' * (total != 1)}"
 
 
+def terse(settings: Mapping[str, Any], axes: int = 2) -> str:
+    """The settings that matter, the window over so many axes first.
+
+    Examples
+    --------
+    >>> terse({"filters": 6, "kernel": 5, "stride": 2, "pad": "same", "flip": True})
+    '5x5/2 same, flip'
+    >>> terse({"kernel": (1, 7), "pad": 3, "bias": False}), terse({"rate": 0.5})
+    ('1x7 pad 3, no bias', 'rate 0.5')
+    """
+    given = {k: v for k, v in settings.items() if k not in (*UNSAID, *SIZES)}
+    if "kernel" not in given:
+        return ", ".join(setting(k, v) for k, v in given.items())
+    kernel = given.pop("kernel")
+    window = _across(kernel if isinstance(kernel, tuple | list) else (kernel,) * axes)
+    if (stride := given.pop("stride", None)) is not None:
+        window += f"/{_across(stride) if isinstance(stride, tuple | list) else stride}"
+    if pad := given.pop("pad", 0):
+        window += f" {pad if isinstance(pad, str) else setting('pad', pad)}"
+    return ", ".join([window, *(setting(k, v) for k, v in given.items())])
+
+
+def _across(sizes: Any) -> str:
+    return "x".join(map(str, sizes))
+
+
 def setting(name: str, value: Any) -> str:
     """A setting as people write it.
 
@@ -68,12 +150,14 @@ def setting(name: str, value: Any) -> str:
     ('kernel 5x5', 'pad same', 'flip')
     >>> setting("table", ((0, 1), (1, 2), (2,))), setting("slope", 0.1)
     ('table [3]', 'slope 0.1')
+    >>> setting("bias", False)
+    'no bias'
     """
-    if value is True:
-        return name
+    if isinstance(value, bool):
+        return name if value else f"no {name}"
     if isinstance(value, tuple | list):
         flat = all(isinstance(v, int) for v in value) and len(value) <= 4
-        return f"{name} {'x'.join(map(str, value)) if flat else f'[{len(value)}]'}"
+        return f"{name} {_across(value) if flat else f'[{len(value)}]'}"
     return f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
 
 

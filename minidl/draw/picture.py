@@ -1,0 +1,146 @@
+"""Pictures of a few shapes, which every format draws: rectangles, lines, text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from .layout import HEAD, LINE, TEXT, Box, Edge, Frame, Layout, Point
+
+# style: (fill, stroke) on light and on dark ground
+SHADES = {
+    "data": (("#f4f4f4", "#555555"), ("#2b2b2b", "#bbbbbb")),
+    "linear": (("#dcebf7", "#0072b2"), ("#12304a", "#56b4e9")),
+    "pool": (("#d9f2e6", "#009e73"), ("#0d3a2c", "#2fd0a0")),
+    "act": (("#fdeccc", "#c47a00"), ("#43300a", "#e69f00")),
+    "norm": (("#f8e3ef", "#b0578d"), ("#42213a", "#e08fc0")),
+    "shape": (("#eceae4", "#7a7463"), ("#34322a", "#b3ab93")),
+    "loss": (("#fbe0d3", "#d55e00"), ("#47200c", "#ff8a3c")),
+    "other": (("#fbf8cf", "#8d8500"), ("#3d3a0c", "#f0e442")),
+    "block": (("#ffffff", "#14171a"), ("#1c2024", "#f2f2f2")),
+    "ground": (("#ffffff", None), ("#14171a", None)),
+    "frame": (("#f7f8f9", "#c3c9cf"), ("#1a1e22", "#454c53")),
+    "inner": (("#ffffff", "#c3c9cf"), ("#14171a", "#454c53")),
+    "edge": ((None, "#7b828a"), (None, "#8a929a")),
+    "peak": ((None, "#d55e00"), (None, "#ff8a3c")),
+    "ink": (("#14171a", None), ("#f2f2f2", None)),
+    "soft": (("#4a4f55", None), ("#b9bec4", None)),
+}  # fmt: skip
+MARKS = ("peak",)  # drawn as a second line around a box
+ROUND = 7  # the radius of corners
+
+
+@dataclass(frozen=True)
+class Rect:
+    """A rectangle; hovering over it shows the title."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    style: str
+    radius: float = 6
+    title: str = ""
+    thick: float = 1.3
+
+
+@dataclass(frozen=True)
+class Line:
+    """A curve of straight ("L", 1 point) and cubic ("C", 3 points) pieces."""
+
+    start: Point
+    pieces: tuple[tuple[str, tuple[Point, ...]], ...]
+    style: str = "edge"
+    arrow: bool = False
+    dashed: bool = False
+    filled: bool = False
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Text:
+    """A line of text: runs, of which some are bold; y is its base line."""
+
+    x: float
+    y: float
+    runs: tuple[tuple[str, float, str], ...]  # text, size, style: "ink" is bold
+    anchor: str = "middle"
+
+
+Shape = Rect | Line | Text
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Shapes from back to front."""
+
+    title: str
+    width: float
+    height: float
+    shapes: tuple[Shape, ...]
+
+
+def paint(drawing: Layout, title: str) -> Picture:
+    """A layout as shapes."""
+    shapes: list[Shape] = [*map(_frame, drawing.frames)]
+    shapes += map(_edge, drawing.edges)
+    for frame in drawing.frames:
+        if frame.title:
+            words = ((frame.title, TEXT, "ink"),)
+            shapes.append(Text(frame.x + 9, frame.y + 16, words, "start"))
+    for box in drawing.boxes:
+        shapes += _box(box)
+    return Picture(title, drawing.width, drawing.height, tuple(shapes))
+
+
+def _frame(one: Frame) -> Rect:
+    style = "inner" if one.level % 2 == 0 else "frame"
+    return Rect(one.x, one.y, one.width, one.height, style, 10, thick=1)
+
+
+def _box(box: Box) -> Iterator[Shape]:
+    text, middle = box.label, box.x + box.width / 2
+    yield Rect(box.x, box.y, box.width, box.height, text.family, title=text.title)
+    if text.mark in MARKS:
+        yield Rect(box.x - 3, box.y - 3, box.width + 6, box.height + 6, text.mark, 8,
+                   thick=2.5)  # fmt: skip
+    y = box.y + LINE + 1
+    head = ((text.head, HEAD, "ink"),)
+    op = ((f"  {text.op}", TEXT, "soft"),) if text.op else ()
+    yield Text(middle, y, (*head, *op))
+    for i, line in enumerate(text.lines, 1):
+        yield Text(middle, y + i * LINE, ((line, TEXT, "soft"),))
+
+
+def _edge(edge: Edge) -> Line:
+    pieces = _corners(edge.points) if edge.square else _curve(edge.points)
+    return Line(edge.points[0], tuple(pieces), arrow=edge.ends)
+
+
+def _curve(points: Sequence[Point]) -> Iterator[tuple[str, tuple[Point, ...]]]:
+    """Vertical stretches as lines, the rest as curves that begin and end vertically."""
+    (x0, y0), *rest = points
+    for x, y in rest:
+        middle = (y0 + y) / 2
+        if x == x0:
+            yield "L", ((x, y),)
+        else:
+            yield "C", ((x0, middle), (x, middle), (x, y))
+        x0, y0 = x, y
+
+
+def _corners(points: Sequence[Point]) -> Iterator[tuple[str, tuple[Point, ...]]]:
+    """Straight pieces with rounded corners."""
+    for before, corner, after in zip(points, points[1:], points[2:], strict=False):
+        a, b = _towards(corner, before), _towards(corner, after)
+        yield "L", (a,)
+        yield "C", (corner, corner, b)
+    yield "L", (points[-1],)
+
+
+def _towards(corner: Point, to: Point) -> Point:
+    """The point near a corner where its rounding begins."""
+    dx, dy = to[0] - corner[0], to[1] - corner[1]
+    length = abs(dx) + abs(dy)
+    share = min(ROUND, length / 2) / length if length else 0
+    return corner[0] + dx * share, corner[1] + dy * share
