@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from . import data, init, ops, optim
+from . import init, ops, optim
 from ._ext import get_threads, set_threads
 from .graph import Node, Op, Tail, new_input as Input
 from .ops.activation import (
@@ -39,11 +39,13 @@ from .ops.loss import (
     binary_cross_entropy,
     hinge,
     mean_squared_error,
+    soft_cross_entropy,
     softmax_cross_entropy,
 )
 from .ops.lrn import lrn
 from .ops.maxout import maxout
 from .ops.norm import batch_norm
+from .ops.normalise import normalise
 from .ops.pool import global_max_pool, max_pool
 from .ops.rbf import rbf
 from .ops.resize import decimate, upsample
@@ -65,7 +67,8 @@ from .spec import (
 )
 
 if TYPE_CHECKING:
-    from . import check, models
+    from . import check, data, models
+    from .metrics import evaluate
     from .model import Model, from_onnx, load
     from .network import Graph
     from .plan import Plan
@@ -78,20 +81,21 @@ __all__ = [
     "SizeError", "Spec", "Tail", "__version__", "add", "affine", "avg_pool",
     "batch_norm", "binary_cross_entropy", "broadcast", "check", "clip", "col2im",
     "concat", "connection_conv", "conv", "conv_transpose", "crop", "data", "decimate",
-    "dense", "dropout", "elu", "flatten", "from_onnx", "get_threads", "global_avg_pool",
-    "global_max_pool", "hard_sigmoid", "hard_swish", "hinge", "identity", "im2col",
-    "init", "leaky_relu", "load", "locally_connected", "lrn", "matmul", "max_pool",
-    "maxout", "mean_squared_error", "models", "multiply", "ops", "optim", "pad",
-    "prelu", "rbf", "relu", "relu6", "reshape", "resize", "scale", "scaled_tanh",
-    "set_threads", "sigmoid", "softmax", "softmax_cross_entropy", "subtract",
-    "sum_pool", "swish", "tanh", "thresholded_relu", "tiled_conv", "transpose",
-    "upsample", "weighted_pool",
+    "dense", "dropout", "elu", "evaluate", "flatten", "from_onnx", "get_threads",
+    "global_avg_pool", "global_max_pool", "hard_sigmoid", "hard_swish", "hinge",
+    "identity", "im2col", "init", "leaky_relu", "load", "locally_connected", "lrn",
+    "matmul", "max_pool", "maxout", "mean_squared_error", "models", "multiply",
+    "normalise", "ops", "optim", "pad", "prelu", "rbf", "relu", "relu6", "reshape",
+    "resize", "scale", "scaled_tanh", "set_threads", "sigmoid", "soft_cross_entropy",
+    "softmax", "softmax_cross_entropy", "subtract", "sum_pool", "swish", "tanh",
+    "thresholded_relu", "tiled_conv", "transpose", "upsample", "weighted_pool",
 ]
 
 # What needs NetworkX or more comes when first asked for: importing minidl stays fast.
 LATER = {
-    "check": "check", "models": "models", "from_onnx": "model", "load": "model",
-    "Model": "model", "Graph": "network", "Plan": "plan",
+    "check": "check", "data": "data", "evaluate": "metrics", "from_onnx": "model",
+    "Graph": "network", "load": "model", "Model": "model", "models": "models",
+    "Plan": "plan",
 }
 
 

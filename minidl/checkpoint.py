@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import json
-import zipfile
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -12,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from . import files, init
+from . import init, npz
 from .graph import Input, Node, Op
 from .network import order, readers
 from .ops import OPS
@@ -27,9 +25,7 @@ def save(model: Any, path: str | Path) -> None:
     definition = json.dumps(describe(model)).encode()
     arrays = dict(model.store.arrays)
     arrays[GRAPH] = np.frombuffer(definition, np.uint8)
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
-    files.write_atomic(path, buffer.getvalue())
+    npz.write(path, arrays)
 
 
 def describe(model: Any) -> dict[str, Any]:
@@ -53,7 +49,7 @@ def describe(model: Any) -> dict[str, Any]:
 
 def load(path: str | Path, ops: Sequence[type[Op]] = ()) -> dict[str, Any]:
     """The arguments of a Model, and its arrays, from a file that `save` wrote."""
-    arrays = read(path)
+    arrays = npz.read(path)
     if GRAPH not in arrays:
         raise CheckpointError(
             f"{path}: holds arrays but no graph; build the model and use load_weights"
@@ -91,44 +87,6 @@ def load(path: str | Path, ops: Sequence[type[Op]] = ()) -> dict[str, Any]:
             f"{path}: its graph cannot be read: {type(error).__name__}: {error}"
         ) from None
     return {"model": arguments, "arrays": arrays}
-
-
-def read(path: str | Path) -> dict[str, np.ndarray]:
-    """Every array of an .npz."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except OSError as error:
-        reason = error.strerror or error
-        raise CheckpointError(f"{path}: cannot be read: {reason}") from None
-    except (
-        ValueError, zipfile.BadZipFile, EOFError, KeyError, AttributeError,
-    ) as error:
-        raise CheckpointError(
-            f"{path}: is not a file of weights (.npz): {error}"
-        ) from None
-
-
-def assign(model: Any, arrays: dict[str, np.ndarray], path: str | Path) -> None:
-    """Copy the arrays into the model, if every one fits; else change nothing."""
-    mine = model.store.arrays
-    wrong = [f"{name} is missing" for name in mine.keys() - arrays.keys()]
-    wrong += [f"{name} is unknown" for name in arrays.keys() - mine.keys()]
-    for name in sorted(mine.keys() & arrays.keys()):
-        here, given = mine[name], arrays[name]
-        if here.shape != given.shape or here.dtype.kind != given.dtype.kind:
-            wrong.append(
-                f"{name}: expected {here.shape} {here.dtype}, got {given.shape} "
-                f"{given.dtype}"
-            )
-    if wrong:
-        raise CheckpointError(
-            f"{path}: does not fit {model.name}; nothing was loaded: "
-            f"{'; '.join(sorted(wrong)[:12])}"
-        )
-    for name, array in arrays.items():
-        mine[name][...] = array
-    model.store.version += 1
 
 
 def _plain(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""minidl models | summary | draw | export | check | profile | train | eval
+"""minidl models | summary | draw | export | check | profile | train | eval | predict
 
 Results go to stdout, progress to stderr. Exit codes: 0 all is well, 1 it is not (an
 error, a check that fails), 2 a command that is not understood, 130 interrupted.
@@ -12,18 +12,13 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from inspect import signature
-from math import cos, pi
 from typing import TYPE_CHECKING, Any
 
+from .cli_train import OPEN, eval_, predict, threads, train
 from .spec import Error
 
 if TYPE_CHECKING:
-    from .data import Part
     from .model import Model
-
-OPEN = 32  # stands for a height or a width that a network leaves open
-# learning rates for the digits in batches of 16, where 0.02 is not the best
-RATES = {"lenet5": 0.06, "lenet5_modern": 0.01}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,8 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # who reads has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except KeyboardInterrupt:
-        print("minidl: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(f"minidl: interrupted {stop}".rstrip(), file=sys.stderr)
         return 130
 
 
@@ -55,22 +50,30 @@ def parser() -> argparse.ArgumentParser:
         name = run.__name__.strip("_")
         about = (run.__doc__ or "").rstrip(".")
         one = commands.add_parser(name, help=about, description=about)
-        one.set_defaults(run=run)
+        types = {o: OPTIONS[o][1]["type"] for o in options if "type" in OPTIONS[o][1]}
+        one.set_defaults(run=run, types=types)
         for option in options:
             flag, settings = OPTIONS[option]
             one.add_argument(*flag, **settings)
 
-    command(models, "json")
+    command(models, "names", "many", "json")
     command(summary, "model", "variant")
     command(draw, "model", "variant", "output")
     command(export, "model", "variant", "file")
     command(check, "model", "variant", "seed")
     command(profile, "model", "variant", "train", "images", "threads", "json")
     command(
-        train, "model", "variant", "data", "copies", "epochs", "batch", "lr",
-        "momentum", "seed", "threads", "out", "json",
+        train, "network", "variant", "data", "download", "size", "config", "epochs",
+        "batch", "optimiser", "lr", "momentum", "nesterov", "weight_decay", "schedule",
+        "warmup", "shift", "flip", "smoothing", "clip", "average", "patience",
+        "keep_best", "start", "freeze", "seed", "workers", "threads", "checkpoint",
+        "every", "resume", "logs", "out", "json",
     )  # fmt: skip
-    command(eval_, "model", "variant", "data", "weights", "threads", "json")
+    command(
+        eval_, "network", "variant", "data", "download", "size", "weights", "seed",
+        "threads", "json",
+    )  # fmt: skip
+    command(predict, "saved", "pictures", "top", "threads", "json")
     return top
 
 
@@ -96,26 +99,96 @@ def number(flag: str, default: float | None, low: float, about: str) -> Option:
     return (flag,), {"type": parse, "default": default, "help": about + usual}
 
 
+def choice(flag: str, names: Sequence[str]) -> Option:
+    """An option that is one of some names."""
+
+    def parse(text: str) -> str:
+        if text not in names:
+            raise argparse.ArgumentTypeError(
+                f"expected one of {', '.join(names)}, got {text!r}"
+            )
+        return text
+
+    return (flag,), {"type": parse, "help": ", ".join(names)}
+
+
 OPTIONS: dict[str, Option] = {
     "model": (
         ("model",),
         {"metavar": "MODEL", "help": "a name from `minidl models`, or a .onnx or .npz"},
     ),
     "variant": (("--variant",), {"help": "of the network, such as modern for lenet5"}),
-    "data": (("--data",), {"choices": ["digits"], "default": "digits"}),
-    "copies": number("--copies", 8, 1, "how often an epoch shows each image, shifted"),
-    "epochs": number("--epochs", 8, 1, "how often to go through the data"),
+    "network": (
+        ("model",),
+        {"metavar": "MODEL", "nargs": "?",
+         "help": "a name from `minidl models`, or a file that --out wrote"},
+    ),
+    "data": (
+        ("--data",),
+        {"help": "digits, shapes, mnist:DIR, fashion:DIR, cifar10:DIR, cifar100:DIR, "
+         "folder:DIR or FILE.npz (digits)"},
+    ),
+    "download": (
+        ("--download",), {"action": "store_true", "help": "fetch what DIR lacks"}
+    ),
+    "size": number("--size", None, 8, "of the images, for sets that come in any"),
+    "config": (
+        ("--config",), {"metavar": "FILE.toml", "help": "settings by these names"}
+    ),
+    "epochs": number("--epochs", None, 1, "how often to go through the data"),
     "train": (
         ("--train",), {"action": "store_true", "help": "a training step, not inference"}
     ),
+    "names": (("names",), {"metavar": "NETWORK", "nargs": "*", "help": "(all)"}),
+    "many": number("--batch", 8, 1, "of which the memory to train is told"),
     "images": number("--batch", 1, 1, "how many images at a time"),
-    "batch": number("--batch", 16, 1, "how many images a step sees"),
-    "lr": number("--lr", None, 0.0, "the learning rate; it falls along a cosine"),
-    "momentum": number("--momentum", 0.9, 0.0, "of the steps, below 1"),
+    "batch": number("--batch", None, 1, "how many images a step sees"),
+    "optimiser": choice("--optimiser", ("sgd", "adam", "adamw", "rmsprop")),
+    "lr": number("--lr", None, 0.0, "the learning rate"),
+    "momentum": number("--momentum", None, 0.0, "of SGD, below 1"),
+    "nesterov": (("--nesterov",), {"action": "store_true", "help": "SGD looks ahead"}),
+    "weight_decay": number("--weight-decay", None, 0.0, "not of biases or norms"),
+    "schedule": choice("--schedule", ("constant", "step", "cosine", "one_cycle")),
+    "warmup": number("--warmup", None, 0.0, "the share in which the rate climbs"),
+    "shift": number("--shift", None, 0, "move images by up to so many pixels"),
+    "flip": (
+        ("--flip",),
+        {"action": argparse.BooleanOptionalAction, "help": "mirror half of the images"},
+    ),
+    "smoothing": number("--smoothing", 0.0, 0.0, "of the labels"),
+    "clip": number("--clip", None, 0.0, "the largest norm of the gradient"),
+    "average": number("--average", None, 0.0, "the decay of a moving average"),
+    "patience": number("--patience", None, 1, "epochs to wait for a better accuracy"),
+    "keep_best": (
+        ("--keep-best",), {"action": "store_true", "help": "end with the best epoch"}
+    ),
+    "start": (
+        ("--weights",), {"metavar": "FILE", "help": "begin with these parameters"}
+    ),
+    "freeze": (
+        ("--freeze",),
+        {"nargs": "+", "metavar": "PATTERN", "help": "what does not learn: layer1.*"},
+    ),
+    "workers": number("--workers", 1, 0, "threads that make batches ahead"),
+    "checkpoint": (
+        ("--checkpoint",),
+        {"metavar": "FILE.npz", "help": "written after each epoch, and on Ctrl-C"},
+    ),
+    "every": number("--every", None, 1, "write it after so many steps too"),
+    "resume": (
+        ("--resume",), {"metavar": "FILE.npz", "help": "go on from this checkpoint"}
+    ),
+    "logs": (
+        ("--logs",),
+        {"metavar": "DIR", "help": "CSV, JSON lines, curves.svg, TensorBoard events"},
+    ),
     "seed": number("--seed", 0, 0, "of all that is random"),
     "threads": number("--threads", None, 1, "instead of one per core"),
-    "out": (("--out",), {"metavar": "FILE.npz", "help": "where to write the weights"}),
-    "weights": (("--weights",), {"metavar": "FILE.npz", "required": True}),
+    "out": (("--out",), {"metavar": "FILE.npz", "help": "where to write the model"}),
+    "weights": (("--weights",), {"metavar": "FILE", "help": "parameters to measure"}),
+    "saved": (("file",), {"metavar": "FILE.npz", "help": "a model that --out wrote"}),
+    "pictures": (("pictures",), {"metavar": "PICTURE", "nargs": "+"}),
+    "top": number("--top", 3, 1, "how many classes to name"),
     "output": (("-o", "--out"), {"metavar": "FILE.svg", "required": True}),
     "file": (("-o", "--out"), {"metavar": "FILE.onnx", "required": True}),
     "json": (("--json",), {"action": "store_true", "help": "results as JSON"}),
@@ -144,20 +217,28 @@ def models(options: argparse.Namespace) -> int:
     """List the networks of the zoo."""
     from . import models as zoo
     from .graph import show
-    from .table import count, table
+    from .table import count, megabytes, table
+    from .train import needs
 
     found = []
-    for name in zoo.list():
+    for name in options.names or zoo.list():
         net = zoo.get(name)()
         shape = net.graph.nodes[net.inputs[0]]["node"].shape
         size = tuple(OPEN for n in shape if n is None)
-        found.append((name, show(shape), net.count, net.plan(size=size).macs))
+        found.append(
+            (name, show(shape), net.count, net.plan(size=size).macs,
+             needs(net, options.batch, size))
+        )  # fmt: skip
     if options.json:
-        heads = ("name", "input", "parameters", "macs")
+        heads = ("name", "input", "parameters", "macs", "bytes")
         print(json.dumps([dict(zip(heads, row, strict=True)) for row in found]))
         return 0
-    rows = [(name, shape, f"{p:,}", count(macs)) for name, shape, p, macs in found]
-    print(table(("network", "input", "parameters", "MACs"), rows))
+    rows = [
+        (name, shape, f"{p:,}", count(macs), megabytes(need))
+        for name, shape, p, macs, need in found
+    ]
+    batch = f"to train, batch {options.batch}"
+    print(table(("network", "input", "parameters", "MACs", batch), rows))
     return 0
 
 
@@ -201,81 +282,3 @@ def profile(options: argparse.Namespace) -> int:
     found = profile(build(options), options.batch, options.train, size)
     print(json.dumps(found.json()) if options.json else found)
     return 0
-
-
-def train(options: argparse.Namespace) -> int:
-    """Train a network, and measure it on the held-out data."""
-    from . import files
-    from .data import shifted
-    from .optim import SGD
-    from .train import accuracy
-
-    net, (learn, held) = prepare(options)
-    if options.out:
-        files.writable(options.out)  # now, not after the last epoch
-    lr = RATES.get(net.name, 0.02) if options.lr is None else options.lr
-    net.compile(optimiser=SGD(lr=lr, momentum=options.momentum))
-    history = net.fit(
-        shifted(learn, options.copies, seed=options.seed), epochs=options.epochs,
-        batch=options.batch, validation=held, seed=options.seed,
-        lr=lambda epoch: lr * cos(pi * epoch / options.epochs / 2) ** 2,
-    )  # fmt: skip
-    found = accuracy(net, held)
-    if options.out:
-        net.save(options.out)
-    say(options, {
-        "model": net.name, "epochs": history.rows(), "accuracy": found,
-        "held_out": len(held.labels), "weights": options.out,
-    })  # fmt: skip
-    return 0
-
-
-def eval_(options: argparse.Namespace) -> int:
-    """Measure weights on the held-out data."""
-    from . import checkpoint
-    from .train import accuracy
-
-    net, (_, held) = prepare(options)
-    arrays = checkpoint.read(options.weights)
-    arrays.pop(checkpoint.GRAPH, None)
-    checkpoint.assign(net, arrays, options.weights)
-    found = {"model": net.name, "accuracy": accuracy(net, held)}
-    say(options, found | {"held_out": len(held.labels), "weights": options.weights})
-    return 0
-
-
-def prepare(options: argparse.Namespace) -> tuple[Model, tuple[Part, Part]]:
-    """The network, and the data at the size of its input."""
-    from .data import digits
-    from .graph import show
-    from .spec import DataError
-
-    threads(options)
-    net = build(options)
-    ends = net.inputs[0], net.outputs[0]
-    shape, scores = (net.graph.nodes[name]["node"].shape for name in ends)
-    if len(shape) != 3 or shape[2] != 1 or scores != (10,):
-        raise DataError(
-            f"{net.name}: makes {show(scores)} of {show(shape)}; to learn the digits a "
-            "network must make 10 scores of ?x?x1"
-        )
-    return net, digits((shape[0] or OPEN, shape[1] or OPEN))
-
-
-def threads(options: argparse.Namespace) -> None:
-    """Use as many as the command line says."""
-    from ._ext import set_threads
-
-    if options.threads:
-        set_threads(options.threads)
-
-
-def say(options: argparse.Namespace, found: dict[str, Any]) -> None:
-    """The result, as a sentence or as JSON."""
-    if options.json:
-        print(json.dumps(found))
-        return
-    share, n = found["accuracy"], found["held_out"]
-    print(f"{found['model']}: {share:.2%} of {n} held-out digits ({round(share * n)})")
-    if found["weights"]:
-        print(f"weights: {found['weights']}")

@@ -26,6 +26,17 @@ def writable(path: AnyPath) -> None:
     _write(path, None)
 
 
+def _sync(folder: Path) -> None:
+    """Flush a folder's list of names to the disk, where the system can."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def _write(path: AnyPath, data: Data | None) -> None:
     pieces: Sequence[Any] = [data] if isinstance(data, bytes) else data or []
     if not isinstance(path, str | os.PathLike):
@@ -46,6 +57,7 @@ def _write(path: AnyPath, data: Data | None) -> None:
                 os.fsync(file.fileno())
             if data is not None:
                 new.replace(target)
+                _sync(target.parent)  # the new name is on the disk too
         finally:
             new.unlink(missing_ok=True)
     except (OSError, ValueError) as error:  # a ValueError: a null byte in the path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -12,18 +13,20 @@ from typing import Any
 import networkx as nx
 import numpy as np
 
-from . import checkpoint, draw, train
+from . import checkpoint, draw, fit, npz, train
 from ._ext import get_threads
 from .compile import compile
 from .engine import Engine
+from .exchange import weights
 from .graph import Input, Node, Op
 from .inputs import check_labels, checked, filled, floats
 from .memory import affordable
 from .network import build, order
-from .optim import SGD
+from .optim import SGD, Optimiser
 from .plan import Plan
+from .rewire import inputs_of, rewired
 from .spec import DataError, GraphError, Param, Shape, entries
-from .store import Store, Values
+from .store import Store, Values, layout
 from .summary import summary
 
 Arrays = np.ndarray | Sequence[np.ndarray]
@@ -88,6 +91,7 @@ class Model:
         self._ancestors: dict[tuple[str, ...], list[str]] = {}
         self._lock = threading.RLock()
         self._trainer: train.Trainer | None = None
+        self.frozen: frozenset[str] = frozenset()  # the parameters that do not learn
 
     def _check_ends(self) -> None:
         for name in self.inputs:
@@ -272,19 +276,118 @@ class Model:
         return self._trainer
 
     def compile(
-        self, loss: str | Callable[..., Node] = "softmax_cross_entropy",
-        optimiser: SGD | None = None, **settings: Any,
+        self,
+        loss: str | Callable[..., Node] = "softmax_cross_entropy",
+        optimiser: Optimiser | None = None,
+        clip: float | None = None,
+        average: float | None = None,
+        class_weights: Sequence[float] | None = None,
+        output_weights: Sequence[float] | None = None,
+        **settings: Any,
     ) -> None:
-        """Choose the loss (a name or a function of two nodes) and the optimiser."""
-        self._trainer = train.Trainer(self, loss, settings, optimiser or SGD())
+        """Choose how the model learns; what it remembered of earlier steps is gone.
+
+        Parameters
+        ----------
+        loss
+            A name, such as "softmax_cross_entropy", or a function of two nodes.
+        optimiser
+            `dl.optim.SGD`, `Adam`, `AdamW` or `RMSprop`.
+        clip
+            The largest norm of the whole gradient; longer ones are scaled down to it.
+        average
+            The decay of a moving average of the parameters, such as 0.999: validation
+            and the end of `fit` use it.
+        class_weights
+            How much each class counts.
+        output_weights
+            How much the loss of each output counts, where there are several.
+        settings
+            Of the loss, such as smoothing=0.1.
+
+        Examples
+        --------
+        >>> import minidl as dl
+        >>> net = dl.models.lenet5(variant="modern")
+        >>> net.compile(optimiser=dl.optim.Adam(), clip=1.0, smoothing=0.1)
+        """
+        self._trainer = train.Trainer(
+            self, loss, settings, optimiser or SGD(), clip, average, class_weights,
+            output_weights,
+        )  # fmt: skip
+
+    def freeze(self, *patterns: str) -> tuple[str, ...]:
+        """Let the parameters whose names match no longer learn; their names.
+
+        A node all of whose parameters are frozen also runs in training as at inference:
+        a batch norm keeps its statistics. Without a pattern all learn again.
+
+        Parameters
+        ----------
+        patterns
+            As in a shell: "layer1.*", "conv1.w", "*.beta".
+
+        Examples
+        --------
+        >>> import minidl as dl
+        >>> net = dl.models.lenet5(variant="modern")
+        >>> net.freeze("C1.*", "C3.*")
+        ('C1.w', 'C1.b', 'C3.w', 'C3.b')
+        """
+        names = tuple(self.store.at)
+        for pattern in patterns:
+            if not fnmatch.filter(names, pattern):
+                raise GraphError(
+                    f"{self.name}: no parameter matches {pattern!r}; there are "
+                    f"{', '.join(names[:20])}{', ...' if len(names) > 20 else ''}"
+                )
+        found = (n for n in names if any(fnmatch.fnmatchcase(n, p) for p in patterns))
+        self.frozen = frozenset(found)
+        self._trainer = None
+        self._engines = {}
+        return tuple(n for n in names if n in self.frozen)
 
     def train_step(self, x: Arrays, labels: np.ndarray) -> float:
         """One step of training on a batch: forward, adjoint, update. The loss."""
         return self.trainer.step(x if isinstance(x, tuple) else (x,), labels)
 
-    def fit(self, data: Any, epochs: int = 1, **settings: Any) -> train.History:
-        """Train on `(images, labels)`; see `minidl.train.fit` for the settings."""
-        return train.fit(self, data, epochs=epochs, **settings)
+    def fit(self, data: Any, epochs: int = 1, **settings: Any) -> fit.History:
+        """Train on images and labels; see `minidl.fit.fit` for the settings."""
+        return fit.fit(self, data, epochs=epochs, **settings)
+
+    def rewired(self, changes: Mapping[str, Callable[..., Node]]) -> Model:
+        """A new model with other nodes in some places, and the parameters of the rest.
+
+        Parameters
+        ----------
+        changes
+            By the name of a node, a function from the nodes that it read to the node
+            that takes its place: another head, another input.
+
+        Examples
+        --------
+        >>> import minidl as dl
+        >>> net = dl.models.resnet20()
+        >>> five = net.rewired({"fc": lambda z: dl.dense(z, 5)})
+        >>> five.freeze("conv1.*", "layer1.*")[:1], five(np.zeros((1, 32, 32, 3))).shape
+        (('conv1.w',), (1, 5))
+        """
+        made = rewired(self.graph, self._owner, changes, self.name)
+        outs = [made[name] for name in self.outputs]
+        ins = inputs_of(*outs)
+        model = Model(
+            ins[0] if len(ins) == 1 else ins,
+            outs[0] if self._single[1] else outs,
+            self.name, self.dtype, self.seed, self.exact,
+        )  # fmt: skip
+        mine, old = model.store.arrays, self.store.arrays
+        for name in mine.keys() & old.keys():
+            if name.rpartition(".")[0] not in changes and (
+                mine[name].shape == old[name].shape
+            ):
+                mine[name][...] = old[name]
+        model.store.version += 1
+        return model
 
     # -- looking ------------------------------------------------------------------
 
@@ -309,6 +412,35 @@ class Model:
         from .exchange import onnx
 
         onnx.write(self, path, external)
+
+    def load_weights(self, path: str | Path, strict: bool = True) -> tuple[str, ...]:
+        """Take parameters and buffers from a file, by name.
+
+        Parameters
+        ----------
+        path
+            An .npz or .safetensors: what `save` or `save_weights` wrote, or with the
+            names and layouts of torchvision's and timm's checkpoints.
+        strict
+            Whether every array must be there, and nothing else; otherwise nothing is
+            loaded, and the error says what is missing, unknown or misshapen. If False
+            what fits is taken, and the rest is returned in words.
+
+        Examples
+        --------
+        >>> from tempfile import TemporaryDirectory
+        >>> import minidl as dl
+        >>> net = dl.models.lenet5()
+        >>> with TemporaryDirectory() as folder:
+        ...     net.save_weights(f"{folder}/w.safetensors")
+        ...     dl.models.lenet5(seed=1).load_weights(f"{folder}/w.safetensors")
+        ()
+        """
+        return weights.load(self, path, strict)
+
+    def save_weights(self, path: str | Path) -> None:
+        """Write parameters and buffers, without the graph: .npz or .safetensors."""
+        weights.write(path, self.store.arrays)
 
     def __repr__(self) -> str:
         return (
@@ -393,6 +525,19 @@ class Model:
                 found[name] = Ruled(self.graph.nodes[name]["node"].op, rule)
         return found
 
+    def _still(self) -> dict[str, Op]:
+        """The nodes all of whose parameters are frozen, as they are at inference."""
+        found = {}
+        for name, data in self.graph.nodes(data=True):
+            node = data["node"]
+            owner = self._owner.get(name, name)
+            learned = [
+                f"{owner}.{k}" for k, p in node.spec.theta.items() if not p.buffer
+            ]
+            if learned and self.frozen.issuperset(learned):
+                found[name] = node.op.inference()
+        return found
+
     def _compile(
         self, outputs: Sequence[str], shapes: Mapping[str, Shape], graph: Any = None,
         **how: Any,
@@ -400,8 +545,13 @@ class Model:
         graph = graph or self.graph
         store_at = {}
         if how.get("adjoint"):
-            params, at = self.params, self.store.at
-            store_at = {k: (params[k].shape, at[k]) for k in at}
+            params, (at, _) = self.params, layout(self.params)
+            store_at = {
+                k: (params[k].shape, at[k]) for k in at
+                if not (how.get("train") and k in self.frozen)
+            }
+        if how.get("train") and self.frozen:
+            how["rules"] = self._still() | (how.get("rules") or {})
         plan = compile(
             graph, self.name, outputs, shapes, self._owner, dtype=self.dtype,
             threads=get_threads(), grads=store_at, exact=self.exact, **how,
@@ -495,7 +645,8 @@ def load(path: str | Path, ops: Sequence[type[Op]] = ()) -> Model:
     """
     found = checkpoint.load(path, ops)
     model = Model(**found["model"])
-    checkpoint.assign(model, found["arrays"], path)
+    npz.assign(model.store.arrays, found["arrays"], str(path), model.name)
+    model.store.version += 1
     return model
 
 

@@ -7,12 +7,12 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
 from statistics import median
-from time import perf_counter
 from typing import Any
 
 import numpy as np
 
-from ._ext import get_threads, kernels, level
+from ._ext import get_threads, level
+from .clock import peak, times
 from .engine import Bound, Engine
 from .inputs import filled
 from .model import Model
@@ -100,34 +100,6 @@ class Profile:
         return table(head, rows)
 
 
-def peak(seconds: float = 0.2, dtype: str = "float32") -> float:
-    """Operations a second of all threads: the best run of a loop on registers alone.
-
-    Examples
-    --------
-    >>> from minidl.profile import peak
-    >>> peak(0.01) > 1e8
-    True
-    """
-    sums = np.zeros(64 * get_threads(), dtype)
-    kernel = kernels(sums).Peak(sums)
-    return float(kernel.flops / min(times([kernel], seconds)[0]))
-
-
-def times(
-    calls: Sequence[Callable[[], object]], seconds: float, least: int = 6
-) -> list[list[float]]:
-    """The times of each call, in turns for some `seconds`, `least` times or more."""
-    found: list[list[float]] = [[] for _ in calls]
-    end = perf_counter() + seconds
-    while perf_counter() < end or len(found[0]) < least:
-        for call, into in zip(calls, found, strict=True):
-            began = perf_counter()
-            call()
-            into.append(perf_counter() - began)
-    return found
-
-
 def profile(
     model: Model,
     batch: int = 1,
@@ -158,7 +130,7 @@ def profile(
     [('forward', 'C1', 7776)]
     """
     given = random_inputs(model, batch, size, train)
-    with still(model.trainer.lr) if train else nullcontext():
+    with still(model.trainer.now) if train else nullcontext():
         return measured(model, given, batch, train, seconds)
 
 
@@ -179,7 +151,7 @@ def measured(
     if update is not None and (block := engine.plan.block) is not None:
         whole.append(update)
         runs.append(update)
-        moved = engine.plan.regions[block].bytes * (5 if model.trainer.state else 3)
+        moved = engine.plan.regions[block].bytes * (5 if model.trainer.moment else 3)
         rule = type(model.trainer.optimiser).__name__
         lines.append(("update", "", rule, "", 0, moved))
     all_of_it = sum(median(each[1:]) for each in times(whole, seconds / 4))
@@ -245,14 +217,14 @@ def described(engine: Engine, step: Step) -> tuple[str, str, str, str, int, int]
 
 
 @contextmanager
-def still(lr: np.ndarray) -> Iterator[None]:
+def still(now: np.ndarray) -> Iterator[None]:
     """With a learning rate of 0 the parameters stay as they are."""
-    kept = float(lr[0])
-    lr[0] = 0.0
+    kept = float(now[0])
+    now[0] = 0.0
     try:
         yield
     finally:
-        lr[0] = kept
+        now[0] = kept
 
 
-__all__ = ["Line", "Profile", "peak", "profile", "times"]
+__all__ = ["Line", "Profile", "profile"]

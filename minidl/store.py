@@ -23,10 +23,26 @@ def memory(size: int) -> mmap.mmap:
     return found
 
 
+def layout(params: Mapping[str, Param]) -> tuple[dict[str, int], int]:
+    """Where each trainable parameter begins in the block of all, and the block's size.
+
+    Both are in entries. Those that may learn at once come last.
+
+    Examples
+    --------
+    >>> layout({"a.w": Param((3, 5), at_once=True), "a.b": Param((5,))})
+    ({'a.w': 16, 'a.b': 0}, 32)
+    """
+    at = {k: 0 for k, param in params.items() if not param.buffer}
+    size = 0
+    for name in sorted(at, key=lambda k: params[k].at_once):
+        at[name] = size
+        size += -(-entries(params[name].shape) // GAP) * GAP
+    return at, size
+
+
 class Store:
     """All trainable parameters in one block, all buffers apart.
-
-    Those that may learn at once lie at its end: the block of gradients can stop there.
 
     `version` changes whenever a value may have changed, also through a view that
     someone holds: whoever derived something from the values compares it.
@@ -36,12 +52,7 @@ class Store:
         self.params = params
         self.dtype = dtype
         self.version = 0
-        # where a trainable parameter begins, in entries
-        self.at = {k: 0 for k, param in params.items() if not param.buffer}
-        self.size = 0
-        for name in sorted(self.at, key=lambda k: params[k].at_once):
-            self.at[name] = self.size
-            self.size += -(-entries(params[name].shape) // GAP) * GAP
+        self.at, self.size = layout(params)
         held = memory(self.size * np.dtype(dtype).itemsize)
         self.block: np.ndarray = np.ndarray((self.size,), dtype, held)
         # Two arrays for each parameter: kernels hold `arrays`; what users hold has an

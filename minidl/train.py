@@ -1,89 +1,199 @@
-"""The training loop and what it needs of a model."""
+"""A model that learns: a loss at its end, and steps of an optimiser."""
 
 from __future__ import annotations
 
-import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
 from itertools import takewhile
 from typing import Any
 
 import numpy as np
 
-from ._ext import get_threads
+from ._ext import Program, get_threads, kernels
 from .engine import Engine
 from .graph import Input, Node, new_input
 from .inputs import check_labels, checked, filled
 from .memory import affordable
 from .network import Graph, readers
-from .ops import loss, softmax
-from .optim import SGD
+from .ops import arithmetic, loss as losses, softmax
+from .optim import Optimiser, Pieces, pieces
 from .plan import Plan
-from .spec import DataError, DivergedError, Error, GraphError, Shape, whole
+from .spec import DataError, DivergedError, Error, GraphError, Shape, number
+from .store import layout
 
 Loss = str | Callable[..., Node]
 
 
 def with_loss(
-    graph: Graph, output: str, kind: Loss, settings: Mapping[str, Any]
+    graph: Graph,
+    outputs: Sequence[str],
+    kind: Loss,
+    settings: Mapping[str, Any],
+    shares: Sequence[float],
 ) -> tuple[Graph, str, str]:
-    """The graph with a loss at `output`; the names of the loss and of its target.
+    """The graph with a loss at its end; the names of the loss and of its target.
 
-    A softmax at the end is left out where the loss holds one itself.
+    Several outputs have a loss each, of one target; the end is their sum, each times
+    its share. A softmax at the end is left out where the loss holds one itself.
     """
-    node = graph.nodes[output]["node"]
-    if node.op.reduces:  # the graph brings its own loss
-        target = readers(graph, output)[-1]
+    node = graph.nodes[outputs[0]]["node"]
+    if len(outputs) == 1 and node.op.reduces:  # the graph brings its own loss
+        target = readers(graph, outputs[0])[-1]
         if not isinstance(graph.nodes[target]["node"].op, Input):
-            raise GraphError(f"{output}: the target, {target}, must be an Input")
-        return graph, output, target
-    known = {row.build.__name__: row for row in loss.ROWS}
+            raise GraphError(f"{outputs[0]}: the target, {target}, must be an Input")
+        return graph, outputs[0], target
+    known = {row.build.__name__: row for row in losses.ROWS}
     row = known.get(kind if isinstance(kind, str) else getattr(kind, "__name__", ""))
     if isinstance(kind, str) and row is None:
         raise Error(f"loss: expected one of {', '.join(known)}, got {kind!r}")
     build: Any = kind if row is None else row.build
     by_class = row is not None and getattr(row.op, "by_class", False)
-    if build is loss.softmax_cross_entropy and isinstance(node.op, softmax.Softmax):
-        output = readers(graph, output)[0]
-        node = graph.nodes[output]["node"]
+    holds_softmax = build in (losses.softmax_cross_entropy, losses.soft_cross_entropy)
     shape = node.shape[:-1] if by_class else node.shape
     target_node = new_input(shape or (), dtype="int64" if by_class else "real")
-    made = build(node, target_node, **settings)
     graph = graph.copy()
-    names = []
-    for name, one in (("labels", target_node), ("loss", made)):
-        while name in graph:
-            name += "_"
-        graph.add_node(name, node=one)
-        names.append(name)
-    target, end = names
-    graph.add_edge(output, end, slot=0)
-    graph.add_edge(target, end, slot=1)
+    target = free(graph, "labels")
+    graph.add_node(target, node=target_node)
+    parts: list[str] = []
+    for output in outputs:
+        node = graph.nodes[output]["node"]
+        if holds_softmax and isinstance(node.op, softmax.Softmax):
+            output = readers(graph, output)[0]
+            node = graph.nodes[output]["node"]
+        made = build(node, target_node, **settings)
+        parts.append(grow(graph, "loss", made, (output, target)))
+    end = parts[0]
+    if len(parts) > 1:
+        parts = [
+            grow(graph, "share", arithmetic.scale(graph.nodes[p]["node"], s), (p,))
+            for p, s in zip(parts, shares, strict=True)
+        ]
+        end = parts[0]
+        for one in parts[1:]:
+            both = (graph.nodes[name]["node"] for name in (end, one))
+            end = grow(graph, "sum", arithmetic.add(*both), (end, one))
     return graph, end, target
 
 
+def free(graph: Graph, name: str) -> str:
+    """The name, with as many underscores as make it new."""
+    while name in graph:
+        name += "_"
+    return name
+
+
+def grow(graph: Graph, name: str, node: Node, sources: Sequence[str]) -> str:
+    """Add a node under a new name; the name."""
+    name = free(graph, name)
+    graph.add_node(name, node=node)
+    for slot, source in enumerate(sources):
+        graph.add_edge(source, name, slot=slot)
+    return name
+
+
+def shares(
+    labels: np.ndarray, classes: int, smoothing: float, weights: np.ndarray | None
+) -> np.ndarray:
+    """The target of `soft_cross_entropy` that stands for class numbers.
+
+    Each row is (1 - smoothing) [label] + smoothing / c, times the weight of its class
+    over the mean weight in the batch.
+
+    Examples
+    --------
+    >>> shares(np.array([1, 0]), 2, 0.0, np.array([1.0, 3.0]))
+    array([[0. , 1.5],
+           [0.5, 0. ]])
+    """
+    q = np.full((*labels.shape, classes), smoothing / classes)
+    np.put_along_axis(q, labels[..., None], 1 - smoothing + smoothing / classes, -1)
+    if weights is not None:
+        found = weights[labels]
+        q *= (found / found.mean())[..., None]
+    return q
+
+
 class Trainer:
-    """A model with a loss at its end and an optimiser."""
+    """A model with a loss at its end and an optimiser.
+
+    Parameters
+    ----------
+    model
+        What learns; what `model.freeze` named does not.
+    loss, settings
+        A name or a function of two nodes, and its further arguments.
+    optimiser
+        How theta follows the gradient.
+    clip
+        The largest norm of the whole gradient; longer ones are scaled down to it.
+    average
+        The decay of a moving average of the parameters, such as 0.999; see `averaged`.
+    class_weights
+        How much each class counts in softmax cross-entropy.
+    output_weights
+        How much the loss of each output counts, where there are several.
+    """
 
     def __init__(
-        self, model: Any, loss: Loss, settings: Mapping[str, Any], optimiser: SGD
+        self,
+        model: Any,
+        loss: Loss,
+        settings: Mapping[str, Any],
+        optimiser: Optimiser,
+        clip: float | None = None,
+        average: float | None = None,
+        class_weights: Sequence[float] | None = None,
+        output_weights: Sequence[float] | None = None,
     ) -> None:
-        if len(model.outputs) != 1:
-            raise GraphError(
-                f"{model.name}: training needs one output, it has {list(model.outputs)}"
-            )
         self.model, self.optimiser = model, optimiser
+        self.kind = loss if isinstance(loss, str) else loss.__name__
+        self.clip = None if clip is None else number("clip", clip, above=0)
         self.store = model.store
+        weights = (1.0,) * len(model.outputs) if output_weights is None else (
+            *output_weights,)
+        if len(weights) != len(model.outputs):
+            raise Error(
+                f"{model.name}: output_weights: expected {len(model.outputs)} numbers, "
+                f"for {', '.join(model.outputs)}, got {len(weights)}"
+            )
+        self.smoothing = 0.0
+        self.weights: np.ndarray | None = None
+        if class_weights is not None:
+            if loss not in ("softmax_cross_entropy", "soft_cross_entropy"):
+                raise Error(f"class_weights go with softmax_cross_entropy, not {loss}")
+            loss, settings = "soft_cross_entropy", {**settings}
+            self.smoothing = settings.pop("smoothing", 0.0)
+            self.weights = self._class_weights(class_weights)
+        self.soft = loss in ("soft_cross_entropy", losses.soft_cross_entropy)
         self.graph, self.loss, self.target = with_loss(
-            model.graph, model.outputs[0], loss, settings
+            model.graph, model.outputs, loss, settings, weights
         )
-        self.at_once = at_once(model) if optimiser.piecewise else frozenset()
-        self.state = optimiser.state(self.store.size, model.dtype)
-        self.lr = np.array([float(optimiser.lr)])  # read by the update at each step
+        self.moment = optimiser.state(self.store.size, model.dtype)
+        # clipping needs the whole gradient first
+        self.at_once = at_once(model) if clip is None else frozenset()
+        self.pieces = self.cut(model.frozen)
+        if not len(self.pieces.begin):
+            why = "all of it is frozen" if model.frozen else "it has no parameters"
+            raise Error(f"{model.name}: nothing learns: {why}")
+        # the learning rate, the factor of g, two corrections: read at each step
+        self.now = np.array([float(optimiser.lr), 1, 1, 1])
+        self.norm = np.zeros(1)  # of the last gradient, where it is clipped
+        self.decay = None if average is None else number(
+            "average", average, low=0, below=1)
+        self.mean = None if average is None else self.store.block.copy()
+        self.follow = np.zeros(1)  # how far the average moves in a step
         self.steps = 0
         self._engines: dict[Any, tuple[Engine, Any]] = {}
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the next step."""
+        return float(self.now[0])
+
+    @lr.setter
+    def lr(self, value: float) -> None:
+        self.now[0] = value
 
     def plan(self, shapes: Mapping[str, Shape]) -> Plan:
         """The plan of one training step for inputs of these shapes."""
@@ -102,9 +212,7 @@ class Trainer:
         model = self.model
         names = [n for n in model.inputs if n != self.target]
         given = model._given(x, names, names)
-        node = self.graph.nodes[self.target]["node"]
-        given[self.target] = checked(self.target, node, labels)
-        check_labels(self.graph, self.target, given[self.target])
+        given[self.target] = self._labels(labels)
         batches = {name: len(array) for name, array in given.items()}
         if len(set(batches.values())) > 1:
             raise DataError(
@@ -123,13 +231,47 @@ class Trainer:
                 raise DivergedError(
                     f"{model.name}: the loss is {value} at step {self.steps} (first at "
                     f"node {node}); the model is as it was before the step; use a "
-                    "smaller learning rate, or look for NaN in the images"
+                    "smaller learning rate, clip the gradient, or look for NaN in the "
+                    "images"
                 )
+            self.steps += 1
+            self.optimiser.begin(self.now, self.steps)
+            if self.decay is not None:  # young averages move faster
+                self.follow[0] = 1 - min(self.decay, self.steps / (self.steps + 9))
             engine.back()
             update()
-            self.steps += 1
             self.store.version += 1
         return value
+
+    def _class_weights(self, given: Sequence[float]) -> np.ndarray:
+        """The weights of the classes, one for each."""
+        weights = np.array(given, float)
+        shapes = {self.model.graph.nodes[o]["node"].shape for o in self.model.outputs}
+        classes = {shape[-1] for shape in shapes}
+        good = weights.ndim == 1 and np.isfinite(weights).all() and (weights > 0).all()
+        if not good or {weights.size} != classes:
+            raise Error(
+                f"class_weights: expected {min(classes)} numbers above 0, one for each "
+                f"class, got {given!r}"
+            )
+        return weights
+
+    def _labels(self, labels: Any) -> np.ndarray:
+        """The target as the loss wants it."""
+        node = self.graph.nodes[self.target]["node"]
+        labels = np.asarray(labels)
+        if self.soft and labels.dtype.kind in "iu" and labels.ndim == len(node.shape):
+            bad = np.flatnonzero((labels < 0) | (labels >= node.shape[-1]))
+            if bad.size:
+                raise DataError(
+                    f"{self.target}: expected classes 0 to {node.shape[-1] - 1}, got "
+                    f"{labels.flat[bad[0]]} at entry {bad[0]} ({bad.size} of "
+                    f"{labels.size} are out of range)"
+                )
+            return shares(labels, node.shape[-1], self.smoothing, self.weights)
+        found = checked(self.target, node, labels)
+        check_labels(self.graph, self.target, found)
+        return found
 
     def _engine(self, given: Mapping[str, np.ndarray]) -> tuple[Engine, Any]:
         shapes = {name: array.shape for name, array in given.items()}
@@ -138,32 +280,107 @@ class Trainer:
             plan = self.plan(shapes)
             batch = next(iter(shapes.values()))[0]
             affordable(f"{self.model.name}: training at batch {batch}", plan.bytes)
-            steps = {name: self.kernel(None, name) for name in self.at_once}
+            steps = {name: self.alone(name) for name in self.at_once}
             engine = Engine(plan, self.store, steps)
             while len(self._engines) >= 2:  # the usual batch, and the last of an epoch
                 self._engines.pop(next(iter(self._engines)))
-            self._engines[key] = (engine, self.kernel(engine.array(plan.block)))
+            self._engines[key] = (engine, self._update(engine.array(plan.block)))
         return self._engines[key]
 
-    def kernel(self, g: Any, name: str | None = None) -> Any:
-        """The optimiser's step along g, or for one parameter that learns at once."""
+    def cut(self, without: Set[str]) -> Pieces:
+        """All parameters but some, in pieces."""
         store = self.store
-        start = store.at[name] if name else 0
-        stop = start + store.arrays[name].size if name else 0 if g is None else g.size
+        return pieces(store.params, store.at, self.optimiser.weight_decay, without)
+
+    def alone(self, name: str) -> Any:
+        """The optimiser's step for one parameter that learns at once."""
+        begin, end, decay = self.cut(self.store.at.keys() - {name})
+        whole = Pieces(begin[:1], end[-1:], decay[:1])
         return self.optimiser.kernel(
-            store.block, g, self.state, self.lr, start=start, stop=stop
+            self.store.block, None, self.moment, self.now, whole
         )
+
+    def _update(self, g: Any) -> Program:
+        """The kernels that follow the adjoint: clip, step, average."""
+        w, cut = self.store.block, self.cut(self.model.frozen | self.at_once)
+        made = []
+        if self.clip is not None:
+            sums = np.zeros(len(cut.begin))
+            clip = kernels(g).Clip(
+                g, sums, self.now, self.norm, cut.begin, cut.end, self.clip
+            )
+            made.append(clip)
+        if g is not None:
+            made.append(self.optimiser.kernel(w, g, self.moment, self.now, cut))
+        if self.mean is not None:
+            all_of_it = self.pieces
+            made.append(
+                kernels(w).Follow(
+                    self.mean, w, self.follow, all_of_it.begin, all_of_it.end
+                )
+            )
+        return Program(made)
+
+    # -- the average, and what a checkpoint keeps ---------------------------------
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Within it the model has the moving averages, where they are kept."""
+        if self.mean is None:
+            yield
+            return
+        block = self.store.block
+        raw = block.copy()
+        block[...] = self.mean
+        self.store.version += 1
+        try:
+            yield
+        finally:
+            block[...] = raw
+            self.store.version += 1
+
+    def state(self) -> dict[str, np.ndarray]:
+        """All that a later step depends on besides the model, by name."""
+        found = {f"optimiser.{name}": array for name, array in self.moment.items()}
+        if self.mean is not None:
+            found["average"] = self.mean
+        return found
+
+
+def needs(model: Any, batch: int, size: tuple[int, ...] | None = None) -> int:
+    """The bytes that training by momentum needs at a batch; no parameter is made.
+
+    Examples
+    --------
+    >>> import minidl as dl
+    >>> needs(dl.models.vgg16(), batch=8) > 1e9
+    True
+    """
+    graph, end, target = with_loss(
+        model.graph, model.outputs, "softmax_cross_entropy", {},
+        [1.0] * len(model.outputs),
+    )
+    shapes = {
+        name: (batch, *filled(name, graph.nodes[name]["node"].shape, size))
+        for name in (*model.inputs, target)
+    }
+    plan = model._compile(
+        (end,), shapes, graph=graph, train=True, adjoint=True, at_once=at_once(model)
+    )
+    _, entries = layout(model.params)
+    return plan.bytes + 2 * entries * np.dtype(model.dtype).itemsize  # theta and v
 
 
 def at_once(model: Any) -> frozenset[str]:
     """The parameters that may learn at once: only one node has a gradient for each, and
     behind them in memory is none that waits for the rest."""
-    nodes, at = Counter(model._owner.values()), model.store.at
-    params = model.params
+    nodes, params = Counter(model._owner.values()), model.params
+    at, _ = layout(params)
+    learning = (name for name in at if name not in model.frozen)
     return frozenset(
         takewhile(
             lambda name: params[name].at_once and nodes[name.rpartition(".")[0]] == 1,
-            sorted(at, key=lambda name: -at[name]),
+            sorted(learning, key=lambda name: -at[name]),
         )
     )
 
@@ -172,118 +389,3 @@ def restore(saved: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
     """Put back what was saved of arrays."""
     for array, old in saved:
         array[...] = old
-
-
-@dataclass
-class Epoch:
-    """One line of a history."""
-
-    epoch: int
-    loss: float
-    seconds: float
-    accuracy: float | None = None  # on the validation data
-
-    def __str__(self) -> str:
-        text = f"epoch {self.epoch:3d}  loss {self.loss:.4f}"
-        if self.accuracy is not None:
-            text += f"  accuracy {self.accuracy:.4f}"
-        return f"{text}  {self.seconds:.1f} s"
-
-
-@dataclass
-class History:
-    """What happened, epoch by epoch."""
-
-    epochs: list[Epoch] = field(default_factory=list)
-
-    def __iter__(self) -> Iterator[Epoch]:
-        return iter(self.epochs)
-
-    def rows(self) -> list[dict[str, Any]]:
-        """The epochs as dictionaries."""
-        return [asdict(one) for one in self.epochs]
-
-
-def pair(data: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Images and labels, of one length."""
-    try:
-        images, labels = data
-    except (TypeError, ValueError):
-        raise DataError(
-            f"expected data as (images, labels), got {type(data).__name__}"
-        ) from None
-    images, labels = np.asarray(images), np.asarray(labels)
-    if not images.ndim or not labels.ndim or len(images) != len(labels):
-        raise DataError(
-            f"expected as many labels as images, got shapes {images.shape} and "
-            f"{labels.shape}"
-        )
-    if not len(images):
-        raise DataError("expected at least one image, got none")
-    return images, labels
-
-
-def fit(
-    model: Any,
-    data: Any,
-    epochs: int = 1,
-    batch: int = 32,
-    validation: Any = None,
-    lr: float | Callable[[int], float] | None = None,
-    seed: int = 0,
-    log: Callable[[str], object] | None = None,
-) -> History:
-    """Train on `(images, labels)`.
-
-    Parameters
-    ----------
-    model
-        What learns. `model.compile` chooses its loss and optimiser.
-    data
-        Images and labels; shuffled anew in each epoch.
-    epochs, batch
-        How often, and how many at a time.
-    validation
-        Images and labels to measure the accuracy on, after each epoch.
-    lr
-        The learning rate, or a function of the epoch (from 0); the optimiser's own
-        where it is None.
-    seed
-        Chooses the order.
-    log
-        Called with a line after each epoch; they go to stderr unless told otherwise.
-    """
-    images, labels = pair(data)
-    batch, epochs = whole("batch", batch), whole("epochs", epochs)
-    held = None if validation is None else pair(validation)
-    say = log or (lambda line: print(line, file=sys.stderr))
-    history = History()
-    trainer = model.trainer
-    order = np.random.default_rng(seed)
-    for epoch in range(epochs):
-        if lr is not None:
-            trainer.lr[0] = lr(epoch) if callable(lr) else lr
-        began = time.perf_counter()
-        shuffled = order.permutation(len(images))
-        total = 0.0
-        for start in range(0, len(images), batch):
-            rows = shuffled[start : start + batch]
-            total += model.train_step(images[rows], labels[rows]) * len(rows)
-        seconds = time.perf_counter() - began
-        found = None if held is None else accuracy(model, held)
-        history.epochs.append(Epoch(epoch + 1, total / len(images), seconds, found))
-        say(str(history.epochs[-1]))
-    return history
-
-
-def accuracy(model: Any, data: Any, batch: int = 64) -> float:
-    """The share of images whose largest output is at their label."""
-    images, labels = pair(data)
-    right = 0
-    for start in range(0, len(images), batch):
-        scores = model(images[start : start + batch])
-        right += int((scores.argmax(-1) == labels[start : start + batch]).sum())
-    return right / labels.size
-
-
-__all__ = ["Epoch", "History", "Trainer", "accuracy", "fit"]

@@ -164,6 +164,17 @@ def softmax_cross_entropy(z, labels, smoothing=0.0, **_):
     return (top[..., 0] + np.log(np.exp(z - top).sum(-1)) - (q * z).sum(-1)).mean()
 
 
+def soft_cross_entropy(z, q, **_):
+    """The mean of sum q (log sum exp(z) - z) over the rows"""
+    level = np.log(np.exp(z).sum(-1, keepdims=True))
+    return (q * (level - z)).sum() / q[..., 0].size
+
+
+def normalise(z, mean, std, **_):
+    """(z - mean) / std by channel"""
+    return (z - np.array(mean, z.dtype)) / np.array(std, z.dtype)
+
+
 def hinge(z, labels, margin=1.0, **_):
     """The mean of sum over j != label of max(0, margin + z_j - z_label)"""
     rows = z.reshape(-1, z.shape[-1])
@@ -249,8 +260,9 @@ def concat(z, axis=-1, **_):
 
 FUNCTIONS = (
     relu, relu6, leaky_relu, sigmoid, tanh, scaled_tanh, swish, softmax, identity,
-    scale, add, subtract, multiply, softmax_cross_entropy, hinge, mean_squared_error,
-    binary_cross_entropy, conv, conv_transpose, locally_connected, tiled_conv,
+    scale, add, subtract, multiply, softmax_cross_entropy, soft_cross_entropy,
+    normalise, hinge, mean_squared_error, binary_cross_entropy, conv, conv_transpose,
+    locally_connected, tiled_conv,
     connection_conv, im2col, col2im, dense, rbf, max_pool, global_max_pool, avg_pool,
     weighted_pool, global_avg_pool, sum_pool, maxout, lrn, batch_norm, upsample,
     decimate, flatten, reshape, transpose, pad, crop, concat, affine, broadcast, clip,

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 import minidl as dl
@@ -14,13 +15,11 @@ from minidl import cli
 def few(monkeypatch):
     """Digits enough to see the commands at work."""
     whole = dl.data.digits
-    parts = dl.data.Part, dl.data.Split
 
     def digits(*settings):
-        part, split = parts
-        return split(*(part(p.images[:48], p.labels[:48]) for p in whole(*settings)))
+        return dl.data.Split(*(part[:48] for part in whole(*settings)))
 
-    monkeypatch.setattr("minidl.data.digits", digits)
+    monkeypatch.setattr("minidl.data.sets.digits", digits)
 
 
 def run(capsys, *words):
@@ -29,13 +28,19 @@ def run(capsys, *words):
     return (code, *capsys.readouterr())
 
 
-def test_models(capsys):
+def test_models(capsys, monkeypatch):
+    monkeypatch.setattr("minidl.models.list", lambda: ("lenet5", "lecture_cnn5"))
     code, out, err = run(capsys, "models")
     assert (code, err) == (0, "")
-    assert all(name in out for name in dl.models.list())
-    rows = json.loads(run(capsys, "models", "--json")[1])
-    assert {row["name"]: row["parameters"] for row in rows}["lenet5"] == 60_000
-    assert all(row["macs"] > 0 for row in rows)
+    assert [line.split()[0] for line in out.splitlines()[1:]] == list(dl.models.list())
+    names = ("vgg11", "resnet20")
+    rows = json.loads(run(capsys, "models", *names, "--batch", "2", "--json")[1])
+    assert [row["name"] for row in rows] == list(names)
+    # parameters, momentum and the gradients that are stored are the least
+    assert rows[0]["bytes"] > 2 * 4 * rows[0]["parameters"] > 0
+    plan = dl.models.resnet20().plan(batch=2, train=True)
+    assert rows[1]["macs"] * 2 == plan.macs
+    assert rows[1]["bytes"] > plan.bytes + 8 * rows[1]["parameters"]
 
 
 def test_summary(capsys):
@@ -60,23 +65,64 @@ def test_check(capsys, monkeypatch):
 
 
 def test_train_and_eval(capsys, tmp_path, few):
-    path = str(tmp_path / "w.npz")
+    path, logs = str(tmp_path / "w.npz"), tmp_path / "logs"
     words = ("train", "lenet5", "--epochs", "2", "--batch", "16", "--threads", "1")
-    words += ("--lr", "0.01", "--momentum", "0.5", "--seed", "3", "--copies", "2")
+    words += ("--lr", "0.01", "--momentum", "0.5", "--seed", "3", "--logs", str(logs))
     code, out, err = run(capsys, *words, "--out", path)
     assert code == 0
-    assert [line.split()[:2] for line in err.splitlines()] == [
-        ["epoch", "1"], ["epoch", "2"],
-    ]  # fmt: skip
+    first, *lines = err.splitlines()
+    assert first.startswith("lenet5: 6 steps of 16 images, about ")
+    assert [line.split()[:2] for line in lines] == [["epoch", "1"], ["epoch", "2"]]
     assert out.startswith("lenet5: ")
     assert f"weights: {path}" in out
+    assert sorted(one.name for one in logs.iterdir()) == [
+        "curves.svg", "events.out.tfevents.0.minidl", "log.csv", "log.jsonl",
+    ]  # fmt: skip
 
     code, out, err = run(capsys, *words, "--json")
     trained = json.loads(out)
     assert [row["epoch"] for row in trained["epochs"]] == [1, 2]
-    code, out, err = run(capsys, "eval", "lenet5", "--weights", path, "--json")
-    assert (code, err) == (0, "")
-    assert json.loads(out)["accuracy"] == trained["accuracy"]  # the seed repeats it
+    for more in (("lenet5", "--weights", path), (path,)):  # the seed repeats it
+        code, out, err = run(capsys, "eval", *more, "--json")
+        assert (code, err) == (0, "")
+        found = json.loads(out)
+        assert found["accuracy"] == trained["accuracy"]
+        assert np.sum(found["confusion"]) == 48
+
+
+def test_a_config_file_repeats_a_run(capsys, tmp_path, few):
+    config = tmp_path / "run.toml"
+    config.write_text('model = "lenet5"\nepochs = 1\nbatch = 24\nshift = 0\n')
+    words = ("train", "lenet5", "--epochs", "1", "--batch", "24", "--shift", "0")
+    by_words = json.loads(run(capsys, *words, "--json")[1])
+    by_file = json.loads(run(capsys, "train", "--config", str(config), "--json")[1])
+    for found in (by_words, by_file):
+        found["epochs"][0].pop("seconds")
+    assert by_words == by_file
+    # the command line goes before the file
+    more = run(capsys, "train", "--config", str(config), "--epochs", "2", "--json")
+    assert len(json.loads(more[1])["epochs"]) == 2
+    for text, error in (
+        ("speed = 1", "unknown setting 'speed'"), ("epochs = 0", "epochs: expected a"),
+        ("epochs = ", "is not TOML"), ('optimiser = "lbfgs"', "expected one of sgd"),
+    ):  # fmt: skip
+        config.write_text(text)
+        code, _, err = run(capsys, "train", "lenet5", "--config", str(config))
+        assert code == 1
+        assert error in err
+
+
+def test_predict(capsys, tmp_path, few):
+    image = pytest.importorskip("PIL.Image", reason="Pillow is an extra")
+    path, picture = str(tmp_path / "w.npz"), str(tmp_path / "x.png")
+    image.fromarray(np.arange(64, dtype="uint8").reshape(8, 8)).save(picture)
+    assert run(capsys, "train", "lenet5", "--epochs", "1", "--out", path)[0] == 0
+    code, out, _ = run(capsys, "predict", path, picture, "--json", "--top", "2")
+    (row,) = json.loads(out)
+    assert (code, row["picture"], len(row["classes"])) == (0, picture, 2)
+    assert 0 < row["classes"][1]["share"] <= row["classes"][0]["share"] < 1
+    code, out, _ = run(capsys, "predict", path, picture)
+    assert out.startswith(f"{picture}: {row['classes'][0]['class']} (")
 
 
 @pytest.mark.parametrize(
@@ -88,7 +134,11 @@ def test_train_and_eval(capsys, tmp_path, few):
         ("draw lenet5 -o x.docx", "no format for the suffix '.docx'"),
         ("draw lenet5 -o none/x.svg", "cannot write 'none/x.svg'"),
         ("train lenet5 --out none/w.npz", "cannot write 'none/w.npz'"),
-        ("train lecture_cnn5 --epochs 1", "must make 10 scores of ?x?x1"),
+        ("train lecture_cnn5 --epochs 1", "network must make 10 scores"),
+        ("train --epochs 1", "which network?"),
+        ("train lenet5 --data cats", "data: expected one of digits, shapes"),
+        ("train lenet5 --data mnist:nowhere", "there is no such file"),
+        ("eval lenet5", "which parameters of lenet5?"),
         ("eval lenet5 --weights none.npz", "none.npz: cannot be read"),
     ],
 )
@@ -105,7 +155,7 @@ def test_errors_are_one_line(capsys, words, error):
     [
         "", "fly", "summary", "draw lenet5", "train lenet5 --epochs 0",
         "train lenet5 --epochs 1.5", "train lenet5 --lr nan", "train lenet5 --lr x",
-        "train lenet5 --momentum -1", "train lenet5 --data cats", "eval lenet5",
+        "train lenet5 --momentum -1", "train lenet5 --optimiser x", "predict",
     ],
 )  # fmt: skip
 def test_a_command_that_is_not_understood(capsys, words):

@@ -96,27 +96,3 @@ def test_a_broken_file(tmp_path, monkeypatch, damage):
     monkeypatch.setattr(module, "PATH", path)
     with pytest.raises(dl.DataError, match="reinstall minidl"):
         load()
-
-
-def test_shifted_images_are_the_images_moved():
-    train, _ = load(12)
-    images, labels = dl.data.shifted(train, copies=2, reach=2, seed=5)
-    np.testing.assert_array_equal(labels, np.tile(train.labels, 2))
-    moves = set()
-    for i in range(40):
-        ways = [
-            (y, x)
-            for y in range(-2, 3)
-            for x in range(-2, 3)
-            if np.array_equal(move(train.images[i], y, x), images[i])
-        ]
-        assert ways
-        moves.update(ways)
-    assert len(moves) > 10
-
-
-def move(image, down, right):
-    """The image moved; zeros come in."""
-    padded = np.pad(image, ((2, 2), (2, 2), (0, 0)))
-    h, w, _ = image.shape
-    return padded[2 - down : 2 - down + h, 2 - right : 2 - right + w]

@@ -99,6 +99,20 @@ INLINE vec two_to(vec k) { return (vec)((vmask)(k + (MAGIC + BIAS)) << MANTISSA)
 INLINE vec magnitude(vec v) { return (vec)((vmask)v & ~SIGN); }
 /* v, which is not negative, with the sign of s */
 INLINE vec with_sign(vec v, vec s) { return (vec)((vmask)v | ((vmask)s & SIGN)); }
+INLINE vec square_root(vec v) {
+#if defined(__AVX512F__) && defined(MINIDL_DOUBLE)
+  return (vec)_mm512_sqrt_pd((__m512d)v);
+#elif defined(__AVX512F__)
+  return (vec)_mm512_sqrt_ps((__m512)v);
+#elif defined(__AVX2__) && defined(MINIDL_DOUBLE)
+  return (vec)_mm256_sqrt_pd((__m256d)v);
+#elif defined(__AVX2__)
+  return (vec)_mm256_sqrt_ps((__m256)v);
+#else
+  for (int i = 0; i < LANES; i++) v[i] = __builtin_sqrt(v[i]);
+  return v;
+#endif
+}
 static const mask_t LANE[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
 /* the lanes before n */
 INLINE vmask before(ssize_t n) {

@@ -27,6 +27,7 @@ cdef extern from "simd.h" nogil:
     vec nearest(vec v)
     vec two_to(vec k)
     vec magnitude(vec v)
+    vec square_root(vec v)
     vec with_sign(vec v, vec s)
     vmask before(Py_ssize_t n)
     vec first(vec v, Py_ssize_t n)

@@ -233,6 +233,95 @@ cdef class SoftmaxCrossEntropyAdjoint(_LabelledAdjoint):
         delta[label] -= <real>(share * (1 - self.smoothing))
 
 
+cdef class SoftCrossEntropy(_Rows):
+    """x = the mean over rows of (sum q) (m + log sum e^(z - m)) - sum q z
+
+    The tape keeps m = max z and 1 / sum e^(z - m). A thread has rows of its own, and
+    the sums of 16 parts are added in order.
+    """
+
+    cdef const real* z
+    cdef const real* q
+    cdef real* x
+    cdef real* tape
+    cdef Py_ssize_t parts
+    cdef double sums[16]
+
+    def __init__(self, z, q, x, tape):
+        self.measure(z)
+        self.parts = parts(self.rows, z.size)
+        self.z = <const real*>self.read(z, KIND)
+        self.q = <const real*>self.read(q, KIND, z.size)
+        self.x = <real*>self.write(x, KIND, 1)
+        self.tape = <real*>self.write(tape, KIND, 2 * self.rows)
+
+    cdef void run(self) noexcept nogil:
+        cdef Py_ssize_t p
+        cdef double sum = 0
+        self.share(self.parts, self.rows * self.c)
+        for p in range(self.parts):
+            sum += self.sums[p]
+        self.x[0] = <real>(sum / self.rows)
+
+    cdef void part(self, Py_ssize_t p, int slot) noexcept nogil:
+        cdef Py_ssize_t row, i
+        cdef const real* z
+        cdef const real* q
+        cdef real top, sum
+        cdef double loss = 0, all, below
+        for row in range(self.rows * p // self.parts,
+                         self.rows * (p + 1) // self.parts):
+            z, q = self.z + row * self.c, self.q + row * self.c
+            top = highest(z, self.c)
+            sum = exponentials(z, NULL, self.c, top)
+            self.tape[2 * row] = top
+            self.tape[2 * row + 1] = 1 / sum
+            all = below = 0
+            for i in range(self.c):
+                all += q[i]
+                below += q[i] * (top - z[i])
+            loss += all * log(sum) + below
+        self.sums[p] = loss
+
+
+cdef class SoftCrossEntropyAdjoint(_Rows):
+    """delta_z = (softmax z (sum q) - q) epsilon / rows
+
+    delta_q = (m + log sum e^(z - m) - z) epsilon / rows. Either may be None.
+    """
+
+    cdef const real* epsilon
+    cdef const real* z
+    cdef const real* q
+    cdef const real* tape
+    cdef real* delta
+    cdef real* delta_q
+
+    def __init__(self, epsilon, z, q, tape, delta, delta_q):
+        self.measure(z)
+        self.epsilon = <const real*>self.read(epsilon, KIND, 1)
+        self.z = <const real*>self.read(z, KIND)
+        self.q = <const real*>self.read(q, KIND, z.size)
+        self.tape = <const real*>self.read(tape, KIND, 2 * self.rows)
+        self.delta = <real*>self.write(delta, KIND, z.size)
+        self.delta_q = <real*>self.write(delta_q, KIND, z.size)
+
+    cdef void part(self, Py_ssize_t row, int slot) noexcept nogil:
+        cdef Py_ssize_t i, at = row * self.c
+        cdef real share = self.epsilon[0] / self.rows, all = 0, level
+        if self.delta != NULL:
+            for i in range(self.c):
+                all += self.q[at + i]
+            exponentials(self.z + at, self.delta + at, self.c, self.tape[2 * row])
+            all *= share * self.tape[2 * row + 1]
+            for i in range(self.c):
+                self.delta[at + i] = all * self.delta[at + i] - share * self.q[at + i]
+        if self.delta_q != NULL:
+            level = self.tape[2 * row] - <real>log(self.tape[2 * row + 1])
+            for i in range(self.c):
+                self.delta_q[at + i] = share * (level - self.z[at + i])
+
+
 cdef class Hinge(_Labelled):
     """loss = sum max(0, z_j - z_label + margin) over all j but the label"""
 

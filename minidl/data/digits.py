@@ -11,29 +11,17 @@ import hashlib
 import io
 import math
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ..spec import DataError, several, whole
+from .part import Part, Split
 
 PATH = Path(__file__).with_name("digits.npz")
 SHA256 = "b2dab7b501728c22e9119ad76740b2e17c77a231e42d1e592380d90886f1a05e"
 SIDE, WHITE = 8, 16
-
-
-class Part(NamedTuple):
-    """Images float32 [n, h, w, 1] in 0..1, and their classes, int64 [n]."""
-
-    images: Any
-    labels: Any
-
-
-class Split(NamedTuple):
-    """What to learn from, and what is held out."""
-
-    train: Part
-    test: Part
+NAMES = tuple("0123456789")
 
 
 def digits(
@@ -72,7 +60,7 @@ def digits(
         held += members[: math.ceil(held_out * len(members))].tolist()
     rest = np.setdiff1d(np.arange(len(labels)), held)
     parts = (draw.permutation(rest), draw.permutation(held))
-    return Split(*(Part(images[rows], labels[rows]) for rows in parts))
+    return Split(*(Part(images[rows], labels[rows], NAMES) for rows in parts))
 
 
 def resize(images: Any, height: int, width: int) -> Any:

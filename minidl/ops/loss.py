@@ -80,6 +80,33 @@ class SoftmaxCrossEntropy(Loss):
 
 
 @dataclass(frozen=True)
+class SoftCrossEntropy(Loss):
+    """x = mean(sum q (log sum exp(z) - z)) over the rows
+
+    delta_z = epsilon (softmax(z) sum q - q) / rows
+    delta_q = epsilon (log sum exp(z) - z) / rows
+    """
+
+    def infer(self, *z: Shape) -> Spec:
+        if not z[0]:
+            raise ShapeError("expected scores with an axis of channels, got a scalar")
+        return _of_numbers(z)
+
+    def book(self, z: Any, x: Shape, threads: int, itemsize: int) -> Book:
+        return Book(tape={"top_share": Array((*z[0][:-1], 2))})
+
+    def forward(self, z: Any, theta: Any, x: Any, tape: Any, scratch: Any) -> Any:
+        return kernels(x).SoftCrossEntropy(*z, x, tape.top_share)
+
+    def adjoint(
+        self, epsilon: Any, z: Any, theta: Any, x: Any, tape: Any, scratch: Any,
+        delta: Any, g: Any,
+    ) -> Any:
+        k = kernels(epsilon)
+        return k.SoftCrossEntropyAdjoint(epsilon, *z, tape.top_share, *delta)
+
+
+@dataclass(frozen=True)
 class Hinge(Loss):
     """x = mean(sum over j of max(0, z_j - z_label + margin)), j not the label
 
@@ -172,6 +199,27 @@ def softmax_cross_entropy(
     return Node(SoftmaxCrossEntropy(smoothing), (logits, labels), name)
 
 
+def soft_cross_entropy(logits: Node, q: Node, name: str | None = None) -> Node:
+    """The mean of -sum q log softmax(logits) over the batch and all positions.
+
+    Parameters
+    ----------
+    logits
+        Scores [..., c], before any softmax.
+    q
+        How much of each class: shares for mixed images, or a label times its weight.
+    name
+        The node's name.
+
+    Examples
+    --------
+    >>> import minidl as dl
+    >>> dl.soft_cross_entropy(dl.Input((10,)), dl.Input((10,)))
+    <soft_cross_entropy: soft_cross_entropy scalar>
+    """
+    return Node(SoftCrossEntropy(), (logits, q), name)
+
+
 def hinge(
     scores: Node, labels: Node, margin: float = 1.0, name: str | None = None
 ) -> Node:
@@ -228,6 +276,7 @@ ROWS = (
         (*CLASSES, Case(((10,), ()), {"smoothing": 0.1})),
         labels=3,
     ),
+    Row(SoftCrossEntropy, soft_cross_entropy, PAIRS),
     Row(Hinge, hinge, (*CLASSES, Case(((10,), ()), {"margin": 0.5})), labels=3),
     Row(MeanSquaredError, mean_squared_error, PAIRS),
     Row(BinaryCrossEntropy, binary_cross_entropy, PAIRS),

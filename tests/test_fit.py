@@ -1,0 +1,466 @@
+"""The loop: what it promises about bits, crashes, Ctrl-C, averages and the best."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+import minidl as dl
+from minidl import files, logs, metrics, npz, progress, resume, schedule
+from minidl.train import shares
+
+RULES = {
+    "sgd": dl.optim.SGD(0.05, 1e-3), "nesterov": dl.optim.SGD(0.05, nesterov=True),
+    "adam": dl.optim.Adam(), "adamw": dl.optim.AdamW(),
+    "rmsprop": dl.optim.RMSprop(1e-3, momentum=0.5),
+}  # fmt: skip
+
+
+def network(seed=0):
+    """Convolution, batch norm, dropout: parameters, statistics and draws."""
+    z = dl.Input((8, 8, 1), name="image")
+    x = dl.relu(dl.batch_norm(dl.conv(z, 4, 3, bias=False, name="C1"), name="bn"))
+    x = dl.dropout(dl.flatten(dl.max_pool(x, 2)), 0.2)
+    return dl.Model(z, dl.dense(x, 10, name="F2"), seed=seed)
+
+
+def data(n=100):
+    train, test = dl.data.digits(size=8)
+    return train[:n], test[:40]
+
+
+def quiet(_):
+    """A report that nobody reads."""
+
+
+def run(rule, path=None, resume=False, net=None, average=0.9, **more):
+    net = net or network()
+    net.compile(optimiser=rule, clip=2.0, average=average, smoothing=0.1)
+    train, test = data()
+    settings = {
+        "epochs": 3, "batch": 16, "validation": test, "schedule": "one_cycle",
+        "augment": [dl.data.Shift(1), dl.data.Flip()], "seed": 5, "log": quiet,
+    } | more  # fmt: skip
+    history = net.fit(train, checkpoint=path, resume=resume, **settings)
+    return net, history
+
+
+def bits(net):
+    return {k: v.tobytes() for k, v in net.store.arrays.items()}
+
+
+class Stop(Exception):
+    """A crash."""
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_resumed_run_ends_with_the_same_bits(name, tmp_path, monkeypatch):
+    whole, history = run(RULES[name])
+    path = tmp_path / "run.npz"
+    steps = 0
+    step = dl.Model.train_step
+
+    def failing(self, x, labels):
+        nonlocal steps
+        steps += 1
+        if steps == 11:  # in the middle of the second epoch
+            raise Stop
+        return step(self, x, labels)
+
+    monkeypatch.setattr(dl.Model, "train_step", failing)
+    with pytest.raises(Stop):
+        run(RULES[name], path, every=2)
+    monkeypatch.undo()
+    net, again = run(RULES[name], path, resume=True, net=network(seed=7))
+    assert bits(net) == bits(whole)
+    strip = [{**row, "seconds": 0} for row in history.rows()]
+    assert [{**row, "seconds": 0} for row in again.rows()] == strip
+
+
+def test_another_process_resumes_to_the_same_bits(tmp_path):
+    code = """
+import sys, hashlib
+sys.path.insert(0, "tests")
+from minidl import fit as loop
+from test_fit import *
+if sys.argv[1] == "stop":
+    finish = loop.Run.finish
+    def stopping(self, lr):
+        finish(self, lr)
+        if self.progress.epoch == 2:
+            os._exit(9)
+    loop.Run.finish = stopping
+path = None if sys.argv[1] == "whole" else sys.argv[2]
+net, _ = run(RULES["adam"], path, resume=sys.argv[1] == "on")
+print(hashlib.sha256(b"".join(bits(net).values())).hexdigest())
+"""
+
+    def one(*words):
+        return subprocess.run(
+            [sys.executable, "-c", code, *words], capture_output=True, text=True,
+            check=False,
+        )  # fmt: skip
+
+    path = str(tmp_path / "run.npz")
+    assert one("stop", path).returncode == 9
+    found = [one(word, path) for word in ("on", "whole")]
+    assert [each.stderr for each in found] == ["", ""]
+    assert found[0].stdout == found[1].stdout
+
+
+KILLED = """
+import sys
+sys.path.insert(0, "tests")
+from test_fit import *
+run(RULES["adam"], sys.argv[1], resume=True, epochs=40, every=1,
+    log=lambda line: print(line, flush=True))
+"""
+
+
+def test_killed_at_any_moment_it_goes_on(tmp_path):
+    path, rng = tmp_path / "run.npz", np.random.default_rng(0)
+    before = (0, 0)
+    for _ in range(4):
+        child = subprocess.Popen(
+            [sys.executable, "-c", KILLED, str(path)], stdout=subprocess.PIPE
+        )
+        assert child.stdout is not None
+        child.stdout.readline()  # it has begun
+        threading.Event().wait(rng.uniform(0, 0.15))
+        child.kill()
+        child.wait()
+        child.stdout.close()
+        about = json.loads(npz.read(path)[resume.RUN].tobytes())["progress"]
+        assert (about["epoch"], about["number"]) >= before
+        before = about["epoch"], about["number"]
+    assert before > (0, 0)
+
+
+def test_ctrl_c_ends_the_step_and_saves(tmp_path, monkeypatch):
+    whole, _ = run(RULES["sgd"])
+    path, step = tmp_path / "run.npz", dl.Model.train_step
+    seen = []
+
+    def pressing(self, x, labels):
+        seen.append(len(seen))
+        if len(seen) == 4:
+            os.kill(os.getpid(), signal.SIGINT)
+        return step(self, x, labels)
+
+    monkeypatch.setattr(dl.Model, "train_step", pressing)
+    with pytest.raises(KeyboardInterrupt, match=r"epoch 0, step 4 of 7: saved .*res"):
+        run(RULES["sgd"], path)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    monkeypatch.undo()
+    net, _ = run(RULES["sgd"], path, resume=True)
+    assert bits(net) == bits(whole)
+    seen.clear()
+    monkeypatch.setattr(dl.Model, "train_step", pressing)
+    with pytest.raises(KeyboardInterrupt, match="nothing saved"):
+        run(RULES["sgd"])
+
+
+def test_a_run_in_another_thread_leaves_signals_alone():
+    found = []
+    one = threading.Thread(target=lambda: found.append(run(RULES["sgd"], epochs=1)))
+    one.start()
+    one.join()
+    assert len(found[0][1]) == 1
+
+
+FAILURES = ["write", "flush", "fsync", "replace", "folder"]
+
+
+@pytest.mark.parametrize("where", FAILURES)
+def test_a_disk_that_fails_leaves_the_old_checkpoint(where, tmp_path, monkeypatch):
+    path = tmp_path / "run.npz"
+    run(RULES["sgd"], path, epochs=1)
+    old = path.read_bytes()
+    full = OSError(28, "No space left on device")
+
+    def fail(*_, **__):
+        raise full
+
+    opened = type(path).open
+
+    def failing_open(self, *words, **more):
+        file = opened(self, *words, **more)
+
+        class Bad:
+            def __enter__(self):
+                return self
+
+            def __exit__(self, *_):
+                file.close()
+
+            def fileno(self):
+                return file.fileno()
+
+            def writelines(self, given):
+                return fail() if where == "write" and given else file.writelines(given)
+
+            def flush(self):
+                return fail() if where == "flush" else file.flush()
+
+        return Bad() if "x" in (words[0] if words else "") else file
+
+    trainer_net = network()
+    trainer_net.train_step(*next(dl.data.Loader(data()[0]).epoch(0)))
+    if where in ("write", "flush"):
+        monkeypatch.setattr(type(path), "open", failing_open)
+    elif where == "fsync":
+        monkeypatch.setattr(files.os, "fsync", fail)
+    elif where == "replace":
+        monkeypatch.setattr(type(path), "replace", fail)
+    else:
+        monkeypatch.setattr(files, "_sync", fail)
+    with pytest.raises(dl.DataError, match=r"cannot write.*No space left"):
+        resume.save(path, trainer_net.trainer, resume.Progress(), {}, {})
+    monkeypatch.undo()
+    if where != "folder":  # then the new one is there, whole
+        assert path.read_bytes() == old
+    assert resume.RUN in npz.read(path)
+    assert [one.name for one in tmp_path.iterdir()] == ["run.npz"]
+
+
+def test_a_run_that_does_not_fit_its_checkpoint(tmp_path):
+    path = tmp_path / "run.npz"
+    run(RULES["sgd"], path, epochs=1)
+    with pytest.raises(dl.CheckpointError, match="epochs was 1, now 3"):
+        run(RULES["sgd"], path, resume=True)
+    with pytest.raises(dl.CheckpointError, match="optimiser was "):
+        run(RULES["adam"], path, resume=True, epochs=1)
+    network().save(path)
+    with pytest.raises(dl.CheckpointError, match="not the checkpoint of a run"):
+        run(RULES["sgd"], path, resume=True)
+    with pytest.raises(dl.Error, match="give the checkpoint"):
+        run(RULES["sgd"], resume=True)
+
+
+def test_a_diverging_run_keeps_the_checkpoint(tmp_path):
+    path = tmp_path / "run.npz"
+    run(RULES["sgd"], path, epochs=1)
+    old, (train, _) = path.read_bytes(), data()
+    bad = train.images.copy()
+    bad[3] = np.inf
+    net = network()
+    with pytest.raises(dl.DivergedError, match=r"first at node image.*run.npz, stays"):
+        net.fit((bad, train.labels), log=quiet, checkpoint=path)
+    assert path.read_bytes() == old
+
+
+def test_the_best_epoch_comes_back_and_patience_ends_a_run():
+    lines = []
+    train, test = data()
+    net = network()
+    rates = {0: 0.05, 1: 0.05, 2: 0.05}
+    history = net.fit(
+        train, epochs=30, validation=test, lr=lambda epoch: rates.get(epoch, 0.0),
+        patience=4, keep_best=True, log=lines.append,
+    )  # fmt: skip
+    assert len(history) < 30
+    assert "no better accuracy" in lines[-1]
+    best = max(row.accuracy for row in history)
+    assert dl.evaluate(net, test).accuracy == best
+
+
+def test_the_average_is_what_is_measured():
+    net, history = run(RULES["sgd"], epochs=1)
+    trainer = net.trainer
+    np.testing.assert_array_equal(net.store.block, trainer.mean)
+    assert dl.evaluate(net, data()[1]).accuracy == history.epochs[-1].accuracy
+    raw, _ = run(RULES["sgd"], epochs=1, average=None)
+    assert not np.array_equal(raw.store.block, net.store.block)
+
+
+def test_frozen_parameters_and_their_statistics_stay():
+    net, (train, _) = network(), data()
+    assert net.freeze("bn.*", "C1.*") == ("C1.w", "bn.gamma", "bn.beta")
+    before = {k: v.copy() for k, v in net.store.arrays.items()}
+    net.fit(train, epochs=1, log=quiet)
+    for name in ("C1.w", "bn.gamma", "bn.beta", "bn.mean", "bn.var"):
+        np.testing.assert_array_equal(net.store.arrays[name], before[name])
+    assert not np.array_equal(net.store.arrays["F2.w"], before["F2.w"])
+    steps = net.plan(batch=2, train=True).steps
+    assert not [s for s in steps if s.do == "adjoint" and s.node == "C1"]
+    net.freeze()
+    net.train_step(*train[:8])
+    assert not np.array_equal(net.store.arrays["C1.w"], before["C1.w"])
+    net.freeze("*")
+    with pytest.raises(dl.Error, match="nothing learns: all of it is frozen"):
+        net.train_step(*train[:8])
+    with pytest.raises(dl.GraphError, match="no parameter matches 'conv'"):
+        net.freeze("conv")
+
+
+def test_class_weights_and_soft_labels():
+    labels = np.array([0, 2, 2])
+    weights = np.array([1.0, 2.0, 4.0])
+    z = dl.Input((3,))
+    scores = np.random.default_rng(0).standard_normal((3, 3)).astype("float32")
+    logs_ = scores - np.log(np.exp(scores).sum(1, keepdims=True))
+    rows = np.arange(3)
+    wanted = -(weights[labels] * logs_[rows, labels]).sum() / weights[labels].sum()
+    net = dl.Model(z, dl.scale(dl.dense(z, 3), 1.0))
+    net.parameters["dense1.w"] = np.eye(3)
+    net.compile(class_weights=weights)
+    np.testing.assert_allclose(net.train_step(scores, labels), wanted, rtol=1e-5)
+    q = shares(labels, 3, 0.3, None)
+    np.testing.assert_allclose(q.sum(1), 1)
+    np.testing.assert_allclose(q[0], [0.8, 0.1, 0.1])
+    net.parameters["dense1.w"], net.parameters["dense1.b"] = np.eye(3), np.zeros(3)
+    net.compile("soft_cross_entropy")
+    soft = net.train_step(scores, q)
+    net.parameters["dense1.w"], net.parameters["dense1.b"] = np.eye(3), np.zeros(3)
+    net.compile(smoothing=0.3)
+    np.testing.assert_allclose(net.train_step(scores, labels), soft, rtol=1e-5)
+    for bad in ([1, 2], [1, 2, -1], [1, 2, np.inf]):
+        with pytest.raises(dl.Error, match="expected 3 numbers above 0"):
+            net.compile(class_weights=bad)
+    with pytest.raises(dl.Error, match="go with softmax"):
+        net.compile("hinge", class_weights=weights)
+    net.compile(class_weights=weights)
+    with pytest.raises(dl.DataError, match="got 3 at entry 1"):
+        net.train_step(scores, np.array([0, 3, 1]))
+
+
+def test_several_outputs_learn_together():
+    z = dl.Input((4,))
+    a, b = dl.dense(z, 3, name="a"), dl.dense(z, 3, name="b")
+    net = dl.Model(z, (a, b), dtype="float64")
+    x, labels = np.random.default_rng(0).standard_normal((5, 4)), np.arange(5) % 3
+    apart = []
+    for one in (a, b):
+        alone = dl.Model(z, one, dtype="float64")
+        apart.append(alone.train_step(x, labels))
+    net.compile(output_weights=(1.0, 0.3), optimiser=dl.optim.SGD(0.1, momentum=0.0))
+    before = {k: v.copy() for k, v in net.parameters.items()}
+    np.testing.assert_allclose(net.train_step(x, labels), apart[0] + 0.3 * apart[1])
+    moved = {k: np.abs(net.parameters[k] - before[k]).max() for k in before}
+    assert min(moved.values()) > 0
+    assert dl.evaluate(net, (x, labels)).n == 5
+    with pytest.raises(dl.Error, match="expected 2 numbers"):
+        net.compile(output_weights=(1.0,))
+
+
+def test_mixup_needs_its_loss():
+    train, _ = data()
+    net, mix = network(), dl.data.Mixup(10)
+    with pytest.raises(dl.Error, match="soft_cross_entropy"):
+        net.fit(train, augment=[mix], log=quiet)
+    net.compile("soft_cross_entropy")
+    history = net.fit(train, epochs=2, augment=[mix], log=quiet)
+    assert history.epochs[1].loss < history.epochs[0].loss
+
+
+@pytest.mark.parametrize("shape", schedule.SHAPES)
+def test_schedules_are_shares_of_the_rate(shape):
+    one = schedule.Schedule(shape, warmup=0.2)
+    values = [one(p) for p in np.linspace(0, 1, 101)]
+    assert values[0] == 0
+    assert 0.999 < max(values) <= 1
+    assert min(values) >= 0
+    if shape != "constant":
+        assert values[-1] < 0.05
+    for bad in ({"shape": "magic"}, {"warmup": 1.0}, {"warmup": -0.1}):
+        with pytest.raises(dl.Error):
+            schedule.Schedule(**bad)
+
+
+def test_metrics_count():
+    rng = np.random.default_rng(0)
+    scores = rng.standard_normal((60, 7)).astype("float32")
+    labels = rng.integers(0, 7, 60)
+    z = dl.Input((7,))
+    net = dl.Model(z, dl.identity(z))
+    found = dl.evaluate(net, (scores, labels), batch=13)
+    order = np.argsort(-scores, 1)
+    assert found.accuracy == (order[:, 0] == labels).mean()
+    assert found.top5 == (order[:, :5] == labels[:, None]).any(1).mean()
+    assert found.confusion.sum() == 60
+    assert found.confusion.trace() == (order[:, 0] == labels).sum()
+    assert found.confusion[2].sum() == (labels == 2).sum()
+    assert "top 5" in str(found)
+    assert found.table().count("\n") == 7
+    for bad in (labels - 1, labels + 1, labels.astype(float)):
+        with pytest.raises(dl.DataError, match="class from 0 to 6"):
+            dl.evaluate(net, (scores, bad))
+    with pytest.raises(dl.DataError, match="one score for each class"):
+        dl.evaluate(dl.Model(w := dl.Input((2, 2, 3)), dl.relu(w)),
+                    (np.zeros((1, 2, 2, 3), "float32"), np.array([0])))
+    assert metrics.Metrics(1, 1.0, 1.0, 0.0, np.eye(1)).n == 1
+
+
+class Terminal:
+    """A stream that says it is one."""
+
+    def __init__(self):
+        self.text = ""
+
+    def isatty(self):
+        return True
+
+    def write(self, text):
+        self.text += text
+
+    def flush(self):
+        pass
+
+
+def test_a_bar_moves_on_a_terminal_alone(monkeypatch):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    screen = Terminal()
+    report = progress.Reporter(stream=screen)
+    report.bar("epoch 1/2", 5, 10, "loss 1")
+    assert "5/10" in screen.text
+    report.bar("epoch 1/2", 6, 10, "loss 1")  # too soon
+    assert "6/10" not in screen.text
+    report.line("done")
+    assert screen.text.endswith("done\n")
+    monkeypatch.setenv("NO_COLOR", "1")
+    plain = progress.Reporter(stream=Terminal())
+    plain.bar("epoch", 1, 2, "")
+    plain.line("done")
+    assert plain.stream.text == "done\n"
+
+
+def test_the_bar_of_a_run(monkeypatch, capsys):
+    screen = Terminal()
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stderr", screen)
+    run(RULES["sgd"], epochs=1, log=None)
+    assert "model: 7 steps of 16 images, about " in screen.text
+    assert " left" in screen.text
+    assert "epoch   1  loss" in screen.text
+
+
+def test_events_are_records_with_their_checksums():
+    assert logs.checksum(b"123456789") == masked(0xE3069283)  # CRC-32C's check value
+    rows = [resume.Epoch(1, 0.5, 0.1, 2.0, 0.75), resume.Epoch(2, 0.25, 0.1, 2.0)]
+    rest, count = logs.events(rows), 0
+    while rest:
+        length = int.from_bytes(rest[:8], "little")
+        body = rest[12 : 12 + length]
+        assert rest[8:12] == logs.checksum(rest[:8])
+        assert rest[12 + length : 16 + length] == logs.checksum(body)
+        count += body.count(b"loss")
+        rest = rest[16 + length :]
+    assert count == 2
+
+
+def masked(crc):
+    value = ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+    return value.to_bytes(4, "little")
+
+
+def test_logs_go_where_they_can(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(dl.DataError, match="cannot make the folder"):
+        logs.write(tmp_path / "file" / "logs", "net", [resume.Epoch(1, 1.0, 0.1, 1.0)])

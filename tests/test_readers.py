@@ -1,0 +1,572 @@
+"""Readers: what they read, and what they say of files that are not what they say."""
+
+import functools
+import gzip
+import hashlib
+import http.server
+import struct
+import threading
+import warnings
+
+import makers
+import numpy as np
+import pytest
+
+import minidl as dl
+from minidl import npz
+from minidl.data import cifar, fetch, folder as folders, idx
+
+GOOD = np.arange(24).reshape(2, 3, 4)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_mnist_reads_what_was_written(tmp_path, packed):
+    train, test = dl.data.mnist(makers.mnist(tmp_path, packed=packed))
+    images, labels = makers.digits(60)
+    np.testing.assert_array_equal(train.images[..., 0], images)
+    np.testing.assert_array_equal(train.labels, labels)
+    assert (len(test), train.classes[3]) == (20, "3")
+    assert train.images.dtype == np.uint8
+    assert dl.data.fashion_mnist(tmp_path).train.classes[9] == "ankle boot"
+    assert len(dl.data.named(f"mnist:{tmp_path}").test) == 20
+
+
+def test_cifar_reads_what_was_written(tmp_path):
+    train, test = dl.data.cifar10(makers.cifar10(tmp_path))
+    assert (train.images.shape, test.images.shape) == (
+        (100, 32, 32, 3), (20, 32, 32, 3)
+    )  # fmt: skip
+    raw = np.frombuffer(makers.records(20), np.uint8).reshape(20, -1)[7, 1:]
+    np.testing.assert_array_equal(
+        train.images[7], raw.reshape(3, 32, 32).transpose(1, 2, 0)
+    )
+    assert train.labels[7] == 7
+    members = [
+        (f"cifar-10-batches-bin/{name}", (tmp_path / name).read_bytes())
+        for group in cifar.TEN for name in group
+    ]  # fmt: skip
+    other = tmp_path / "archive"
+    other.mkdir()
+    makers.tar(other / "cifar-10-binary.tar.gz", [("../../evil", b"x"), *members])
+    again, _ = dl.data.cifar10(other)
+    np.testing.assert_array_equal(again.images, train.images)
+    assert [one.name for one in other.iterdir()] == ["cifar-10-binary.tar.gz"]
+    assert not (tmp_path.parent / "evil").exists()
+
+
+def test_cifar100_reads_the_fine_label(tmp_path):
+    for name in ("train.bin", "test.bin"):
+        (tmp_path / name).write_bytes(makers.records(30, 2, 100))
+    train, _ = dl.data.cifar100(tmp_path)
+    np.testing.assert_array_equal(train.labels, np.arange(30))
+
+
+def test_arrays(tmp_path):
+    images = np.random.default_rng(0).random((40, 5, 6, 2))
+    labels = np.arange(40) % 4
+    path = tmp_path / "x.npz"
+    np.savez_compressed(path, images=images, labels=labels)
+    train, test = dl.data.named(str(path))
+    assert (len(train), len(test)) == (32, 8)
+    assert np.bincount(test.labels).tolist() == [2, 2, 2, 2]
+    assert train.images.dtype == np.float32
+    np.savez(path, images=images, labels=labels, test_images=images[:3],
+             test_labels=labels[:3])
+    assert [len(part) for part in dl.data.named(str(path))] == [40, 3]
+
+
+def test_shapes_have_masks_and_boxes():
+    train, test = dl.data.named("shapes", (24, 24), seed=3)
+    again, _ = dl.data.shapes(size=24, seed=3)
+    np.testing.assert_array_equal(train.images, again.images)
+    assert (len(train), len(test)) == (2000, 500)
+    for part in (train[:50], test):
+        for mask, box, label in zip(part.masks, part.boxes, part.labels, strict=True):
+            assert set(np.unique(mask)) == {0, label + 1}
+            top, left, bottom, right = box
+            inside = mask[top:bottom, left:right]
+            assert np.count_nonzero(inside) == np.count_nonzero(mask)
+            for edge in (inside[0], inside[-1], inside[:, 0], inside[:, -1]):
+                assert edge.any()
+    with pytest.raises(dl.DataError, match="square"):
+        dl.data.named("shapes", (24, 32))
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    image = pytest.importorskip("PIL.Image", reason="Pillow is an extra")
+    rng = np.random.default_rng(0)
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        for i in range(5):
+            pixels = rng.integers(0, 255, (9 + i, 12, 3)).astype("uint8")
+            image.fromarray(pixels).save(tmp_path / name / f"{i}.png")
+    (tmp_path / "cat" / "notes.txt").write_text("not a picture")
+    return tmp_path
+
+
+def test_a_folder_of_pictures(pictures):
+    train, test = dl.data.named(f"folder:{pictures}", (8, 8))
+    assert (train.classes, len(train), len(test)) == (("cat", "dog"), 8, 2)
+    assert train.images[np.array([0, 5])].shape == (2, 8, 8, 3)
+    assert train.images[3].shape == (8, 8, 3)
+    batches = list(dl.data.Loader(train, batch=3, workers=2).epoch(0))
+    assert [len(labels) for _, labels in batches] == [3, 3, 2]
+    grey, _ = dl.data.image_folder(pictures, 6, grey=True)
+    assert grey.images[:2].shape == (2, 6, 6, 1)
+    for part in ("train", "test"):
+        (pictures / part).mkdir()
+        for name in ("cat", "dog"):
+            (pictures / part / name).mkdir()
+            source = pictures / name / "0.png"
+            (pictures / part / name / "x.png").write_bytes(source.read_bytes())
+    assert [len(one) for one in dl.data.image_folder(pictures, 8)] == [2, 2]
+
+
+def test_without_pillow(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "PIL", None)
+    with pytest.raises(dl.Error, match=r"pip install 'minidl\[image\]'"):
+        dl.data.image_folder(".")
+
+
+# -- broken files ------------------------------------------------------------------
+
+SIZES = struct.pack(">3I", 2, 3, 4)
+BROKEN_IDX = {
+    "empty": (b"", "byte 0: expected an IDX file.*got nothing"),
+    "three bytes": (b"\0\0\x08", "byte 0"),
+    "text": (b"hello world", "byte 0.*68 65 6c 6c"),
+    "png": (b"\x89PNG\r\n\x1a\n", "byte 0"),
+    "floats": (b"\0\0\x0d\3" + SIZES + bytes(96), "byte 2: expected type 8"),
+    "signed": (b"\0\0\x09\3" + SIZES + bytes(24), "byte 2"),
+    "no axes": (b"\0\0\x08\0", "byte 3: expected 3 axes, got 0"),
+    "labels": (makers.idx(np.arange(5)), "byte 3: expected 3 axes, got 1"),
+    "255 axes": (b"\0\0\x08\xff" + bytes(2000), "byte 3"),
+    "half a header": (b"\0\0\x08\3" + SIZES[:7], "byte 11: it ends within its header"),
+    "truncated": (makers.idx(GOOD)[:-1], "promises .2, 3, 4., so 40 bytes.*got 39"),
+    "no data": (makers.idx(GOOD)[:16], "so 40 bytes in all, got 16"),
+    "padded": (makers.idx(GOOD) + b"\0", "so 40 bytes in all, got 41"),
+    "absurd": (b"\0\0\x08\3" + b"\xff" * 12 + bytes(9), "byte 4: its header promises"),
+    "4 GiB": (b"\0\0\x08\3" + struct.pack(">3I", 1 << 16, 1 << 8, 1 << 8), "more than"),
+    "gzip of nothing": (gzip.compress(b""), "byte 0"),
+    "gzip cut": (gzip.compress(makers.idx(GOOD))[:-9], "gzip stream is damaged"),
+    "gzip bad sum": (
+        gzip.compress(makers.idx(GOOD))[:-8] + bytes(8), "cannot be read: CRC check"
+    ),
+    "gzip bad stream": (
+        gzip.compress(makers.idx(GOOD))[:10] + b"\xff" * 40, "gzip stream is damaged"
+    ),
+    "gzip padded": (gzip.compress(makers.idx(GOOD) + b"\0"), "and it goes on"),
+    "gzip truncated inside": (gzip.compress(makers.idx(GOOD)[:-3]), "got 21"),
+    "gzip bomb": (
+        gzip.compress(b"\0\0\x08\3" + struct.pack(">3I", 1, 1, 1) + bytes(1 << 20)),
+        "and it goes on",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN_IDX)
+def test_broken_idx(name, tmp_path):
+    data, words = BROKEN_IDX[name]
+    path = tmp_path / "x"
+    path.write_bytes(data)
+    with pytest.raises(dl.DataError, match=words) as caught:
+        dl.data.read_idx(path, 3)
+    assert str(caught.value).startswith(str(path))
+
+
+BROKEN_MNIST = {
+    "nothing there": (lambda home: (home / makers.IDX[0]).unlink(), "no such file"),
+    "counts differ": (
+        lambda home: (home / makers.IDX[1]).write_bytes(makers.idx(np.arange(7))),
+        "60 images.*7 labels",
+    ),
+    "a label too large": (
+        lambda home: (home / makers.IDX[3]).write_bytes(
+            makers.idx(np.array([0] * 19 + [10]))),
+        "byte 27: expected a label from 0 to 9, got 10",
+    ),
+    "exchanged": (
+        lambda home: (home / makers.IDX[0]).write_bytes(
+            (home / makers.IDX[1]).read_bytes()),
+        "expected 3 axes, got 1",
+    ),
+    "none at all": (
+        lambda home: [
+            (home / makers.IDX[0]).write_bytes(makers.idx(np.zeros((0, 28, 28)))),
+            (home / makers.IDX[1]).write_bytes(makers.idx(np.zeros(0))),
+        ],
+        "at least one",
+    ),
+    "a folder": (
+        lambda home: [
+            (home / makers.IDX[0]).unlink(), (home / makers.IDX[0]).mkdir()
+        ],
+        "cannot be read",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BROKEN_MNIST)
+def test_broken_mnist(name, tmp_path):
+    spoil, words = BROKEN_MNIST[name]
+    spoil(makers.mnist(tmp_path))
+    with pytest.raises(dl.DataError, match=words):
+        dl.data.mnist(tmp_path)
+
+
+RECORD = makers.records(1)
+BROKEN_RECORDS = {
+    "empty": (b"", "byte 0: expected records of 3,073 bytes, got 0"),
+    "truncated": (RECORD[:-1], "byte 0.*0 records and 3,072"),
+    "padded": (RECORD + b"\0", "byte 3073.*1 records and 1 bytes"),
+    "label 10": (b"\x0a" + RECORD[1:], "byte 0: expected a label from 0 to 9, got 10"),
+    "label 255 later": (RECORD + b"\xff" + RECORD[1:], "byte 3073.*got 255"),
+    "text": (b"a" * 3073, "got 97"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN_RECORDS)
+def test_broken_cifar(name, tmp_path):
+    data, words = BROKEN_RECORDS[name]
+    makers.cifar10(tmp_path)
+    (tmp_path / "data_batch_2.bin").write_bytes(data)
+    with pytest.raises(dl.DataError, match=words) as caught:
+        dl.data.cifar10(tmp_path)
+    assert "data_batch_2.bin" in str(caught.value)
+
+
+BINS = [(name, RECORD) for group in cifar.TEN for name in group]
+BROKEN_TARS = {
+    "a file is missing": (BINS[:-1], "holds no test_batch.bin"),
+    "twice": ([*BINS, BINS[0]], "holds data_batch_1.bin twice"),
+    "a link to a file": (
+        [*BINS[:-1], ("test_batch.bin", "/etc/passwd")], "holds no test_batch.bin"
+    ),
+    "another set": ([("train.bin", RECORD)], "holds no data_batch_1.bin"),
+    "no members": ([], "holds no data_batch_1.bin"),
+    "a member is broken": (
+        [*BINS[:-1], ("x/test_batch.bin", RECORD[:9])], "test_batch.bin: byte 0"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN_TARS)
+def test_broken_archives(name, tmp_path):
+    members, words = BROKEN_TARS[name]
+    makers.tar(tmp_path / "cifar-10-binary.tar.gz", members)
+    with pytest.raises(dl.DataError, match=words):
+        dl.data.cifar10(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda data: b"", lambda data: data[: len(data) // 2], lambda data: b"x" * 99,
+        lambda data: data[:40] + b"\xff" * 40 + data[80:],
+        lambda data: gzip.compress(b"y" * 5000),
+    ],
+)  # fmt: skip
+def test_archives_that_are_none(spoil, tmp_path):
+    path = makers.tar(tmp_path / "cifar-10-binary.tar.gz", BINS)
+    path.write_bytes(spoil(path.read_bytes()))
+    with pytest.raises(dl.DataError, match=str(path)):
+        dl.data.cifar10(tmp_path)
+
+
+def test_a_member_that_is_too_large(tmp_path, monkeypatch):
+    makers.tar(tmp_path / "cifar-10-binary.tar.gz", BINS)
+    monkeypatch.setattr(cifar, "MOST", 100)
+    with pytest.raises(dl.DataError, match="is 3,073 bytes; more than 100"):
+        dl.data.cifar10(tmp_path)
+    makers.cifar10(tmp_path)
+    with pytest.raises(dl.DataError, match="longer than 100 bytes"):
+        dl.data.cifar10(tmp_path)
+
+
+FLOATS = np.zeros((4, 2, 2, 1), "float32")
+NPY = makers.npy(FLOATS)
+LABELS = ("labels.npy", makers.npy(np.arange(4) % 2))
+BROKEN_NPZ = {
+    "not a zip": (b"hello", "is not a data set .*not a zip"),
+    "empty": (b"", "not a zip"),
+    "no entries": ([], "images, labels|labels, images"),
+    "no labels": ([("images.npy", NPY)], "labels is missing"),
+    "not arrays": ([("images.txt", b"x"), LABELS], "is not a .npy"),
+    "twice": ([("images.npy", NPY), ("images.npy", NPY), LABELS], "is there twice"),
+    "objects": (
+        [("images.npy", makers.npy(FLOATS, kind="|O")), LABELS], "Python objects"
+    ),
+    "bad magic": ([("images.npy", b"\x93NUMPX" + NPY[6:]), LABELS], "magic"),
+    "version 9": ([("images.npy", NPY[:6] + b"\x09\0" + NPY[8:]), LABELS], "format"),
+    "cut header": ([("images.npy", NPY[:30]), LABELS], "array header"),
+    "absurd header": (
+        [("images.npy", makers.npy(FLOATS, shape=(1 << 40, 2))), LABELS], "but has"
+    ),
+    "negative shape": (
+        [("images.npy", makers.npy(FLOATS, shape=(-4, 2))), LABELS], "images"
+    ),
+    "too little data": ([("images.npy", NPY[:-4]), LABELS], "of data"),
+    "too much data": ([("images.npy", NPY + b"\0"), LABELS], "of data"),
+    "code in the header": (
+        [("images.npy", NPY.replace(b"(4, 2, 2, 1)", b"print('hi!')")), LABELS], "node"
+    ),
+    "images of one axis": (
+        [("images.npy", makers.npy(np.zeros(4, "float32"))), LABELS], "images: expected"
+    ),
+    "images of words": (
+        [("images.npy", makers.npy(np.full((4, 1, 1, 1), "a"))), LABELS], "images: exp"
+    ),
+    "images with NaN": (
+        [("images.npy", makers.npy(FLOATS + np.float32(np.nan))), LABELS], "NaN"
+    ),
+    "labels of another length": (
+        [("images.npy", NPY), ("labels.npy", makers.npy(np.arange(3)))], "labels: exp"
+    ),
+    "labels as floats": (
+        [("images.npy", NPY), ("labels.npy", makers.npy(np.zeros(4)))], "labels: exp"
+    ),
+    "labels below 0": (
+        [("images.npy", NPY), ("labels.npy", makers.npy(np.arange(4) - 1))], "labels: "
+    ),
+    "labels of billions": (
+        [("images.npy", NPY), ("labels.npy", makers.npy(np.arange(4) + 10**9))], "lab"
+    ),
+    "one of a class": (
+        [("images.npy", NPY), ("labels.npy", makers.npy(np.arange(4)))], "has one image"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN_NPZ)
+def test_broken_npz(name, tmp_path):
+    data, words = BROKEN_NPZ[name]
+    path = tmp_path / "x.npz"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # zipfile warns of the double name
+        if isinstance(data, bytes):
+            path.write_bytes(data)
+        else:
+            makers.npz(path, data)
+    with pytest.raises(dl.DataError, match=words):
+        dl.data.named(str(path))
+
+
+def test_a_zip_bomb_is_not_unpacked(tmp_path):
+    zeros = makers.npy(np.zeros(1), shape=(1 << 24,), kind="<f8", data=bytes(1 << 27))
+    path = makers.npz(tmp_path / "x.npz", [("images.npy", zeros)], packed=True)
+    with pytest.raises(dl.DataError, match="bytes would unpack to 134,217,"):
+        dl.data.named(str(path))
+
+
+def test_a_flipped_bit_is_found(tmp_path):
+    path = tmp_path / "x.npz"
+    npz.write(path, {"images": FLOATS, "labels": np.arange(4) % 2})
+    whole = path.read_bytes()
+    assert set(npz.read(path)) == {"images", "labels"}
+    at = whole.index(FLOATS.tobytes() or b"")
+    path.write_bytes(whole[:at] + b"\1" + whole[at + 1 :])
+    with pytest.raises(dl.CheckpointError, match="CRC-32"):
+        npz.read(path)
+    # one that the zip itself does not see: its own checksum does
+    entries = [("images.npy", NPY), LABELS]
+    entries.append((f"{npz.SUM}.npy", makers.npy(np.zeros(32, np.uint8))))
+    with pytest.raises(dl.CheckpointError, match="checksum"):
+        npz.read(makers.npz(path, entries))
+
+
+def test_broken_pictures(pictures, monkeypatch):
+    for i, data in enumerate((b"", b"hello", b"\x89PNG\r\n\x1a\n" + bytes(40))):
+        path = pictures / "cat" / "0.png"
+        path.write_bytes(data)
+        train, test = dl.data.image_folder(pictures, 8, seed=i)
+        with pytest.raises(dl.DataError, match=r"0\.png: is not a picture"):
+            [part.images[:] for part in (train, test)]
+    path.write_bytes((pictures / "cat" / "1.png").read_bytes())
+    monkeypatch.setattr(folders, "MOST", 20)
+    with pytest.raises(dl.DataError, match=r"has \d+ x \d+ pixels; more than 20"):
+        dl.data.image_folder(pictures, 8)[0].images[:]
+
+
+def test_broken_folders(pictures, tmp_path):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    cases = [
+        (tmp_path / "none", {}, "no such folder"), (empty, {}, "a folder for each"),
+        (pictures, {"held_out": 1.5}, "held_out"), (pictures, {}, "holds no pictures"),
+        (pictures, {"size": 0}, "size"),
+    ]  # fmt: skip
+    for home, settings, words in cases:
+        with pytest.raises(dl.Error, match=words):
+            dl.data.image_folder(home, **settings)
+    empty.rmdir()
+    (pictures / "one").mkdir()
+    (pictures / "one" / "x.png").write_bytes((pictures / "cat" / "0.png").read_bytes())
+    with pytest.raises(dl.DataError, match="two pictures at the least"):
+        dl.data.image_folder(pictures)
+    for part, names in (("train", ("a", "b")), ("test", ("a",))):
+        for name in names:
+            (pictures / part / name).mkdir(parents=True)
+    with pytest.raises(dl.DataError, match="expected the same"):
+        dl.data.image_folder(pictures)
+
+
+@pytest.mark.parametrize("name", ["", "mnist", "mnist:", "cats:here", "x.zip", "digit"])
+def test_unknown_sets(name):
+    with pytest.raises(dl.DataError, match="expected one of digits"):
+        dl.data.named(name)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: dl.data.shapes(classes=1), "2 to 6"),
+        (lambda: dl.data.shapes(size=8), "size"),
+        (lambda: dl.data.Shift(-1), "reach"), (lambda: dl.data.Flip(2.0), "share"),
+        (lambda: dl.data.Mixup(3, a=0.0), "a: expected"),
+        (lambda: dl.data.Loader((FLOATS, np.arange(4)), augment=[3]), "functions"),
+        (lambda: dl.data.Loader((FLOATS, np.arange(4)), batch=0), "batch"),
+        (lambda: dl.data.Loader((FLOATS, np.arange(3))), "as many labels"),
+        (lambda: dl.data.Loader((FLOATS[:0], np.arange(0))), "at least one"),
+    ],
+)
+def test_bad_settings(make, words):
+    with pytest.raises(dl.Error, match=words):
+        make()
+
+
+# -- fetching ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def mirror(tmp_path, monkeypatch):
+    """A server on loopback that holds MNIST; the sums are made to fit."""
+    home = makers.mnist(tmp_path / "mirror", packed=True)
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(Quiet, directory=str(home))
+    )
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    monkeypatch.setenv(fetch.MIRROR, f"http://127.0.0.1:{server.server_port}/")
+    sums = {
+        one.name: f"sha256:{hashlib.sha256(one.read_bytes()).hexdigest()}"
+        for one in home.iterdir()
+    }
+    monkeypatch.setattr(idx, "MNIST", fetch.Remote("", sums))
+    yield home
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_fetching_when_asked(mirror, tmp_path):
+    home = tmp_path / "here"
+    with pytest.raises(dl.DataError, match=r"download=True.*which reads http://127"):
+        dl.data.mnist(home)
+    assert not home.exists()
+    assert len(dl.data.mnist(home, download=True).train) == 60
+    assert len(dl.data.mnist(home).test) == 20
+    (home / f"{makers.IDX[0]}.gz").unlink()
+    (mirror / f"{makers.IDX[0]}.gz").write_bytes(b"another file")
+    with pytest.raises(dl.DataError, match="expected a file with the sha256 sum"):
+        dl.data.mnist(home, download=True)
+    (mirror / f"{makers.IDX[0]}.gz").unlink()
+    with pytest.raises(dl.DataError, match="cannot be fetched: File not"):
+        dl.data.mnist(home, download=True)
+    assert len(list(home.iterdir())) == 3  # nothing half is left
+
+
+def test_fetching_stops_at_a_size(mirror, tmp_path, monkeypatch):
+    monkeypatch.setattr(fetch, "MOST", 10)
+    with pytest.raises(dl.DataError, match="longer than 10 bytes"):
+        dl.data.mnist(tmp_path / "here", download=True)
+
+
+def test_no_server(tmp_path, monkeypatch):
+    monkeypatch.setenv(fetch.MIRROR, "http://127.0.0.1:9/")
+    with pytest.raises(dl.DataError, match="cannot be fetched"):
+        dl.data.cifar10(tmp_path, download=True)
+
+
+# -- batches -----------------------------------------------------------------------
+
+
+def batches(workers, start=0, **more):
+    train = dl.data.digits(size=8).train[:50]
+    settings = {"augment": [dl.data.Shift(2), dl.data.Flip()], "seed": 4} | more
+    loader = dl.data.Loader(train, batch=8, workers=workers, **settings)
+    return [
+        (x.tobytes(), labels.tobytes())
+        for epoch in (0, 1)
+        for x, labels in loader.epoch(epoch, start)
+    ]
+
+
+def test_batches_do_not_depend_on_workers_or_on_what_came_before():
+    plain = batches(0)
+    assert all(batches(workers) == plain for workers in (1, 2, 4))
+    assert batches(2, start=3) == plain[3:7] + plain[10:]
+    assert plain[:7] != plain[7:]
+    assert batches(0, seed=5) != plain
+    assert batches(0, shuffle=False, augment=())[:7] == (
+        batches(0, shuffle=False, augment=())[7:])
+
+
+def test_an_epoch_that_is_left_early_leaves_no_thread():
+    before = threading.active_count()
+    loader = dl.data.Loader(dl.data.digits(size=8).train, batch=4, workers=3)
+    for _ in loader.epoch(0):
+        break
+    assert threading.active_count() == before
+
+
+def test_an_error_in_a_worker_comes_out():
+    def bad(images, labels, rng):
+        raise dl.DataError("bad luck")
+
+    loader = dl.data.Loader(dl.data.digits(size=8).train, augment=[bad])
+    with pytest.raises(dl.DataError, match="bad luck"):
+        list(loader.epoch(0))
+
+
+def test_shifted_images_are_the_images_moved():
+    images = dl.data.digits(size=12).train.images[:40]
+    rng = np.random.default_rng(0)
+    moved, _ = dl.data.Shift(2)(images, None, rng)
+    ways = set()
+    for old, new in zip(images, moved, strict=True):
+        framed = np.pad(old, ((2, 2), (2, 2), (0, 0)))
+        found = [
+            (y, x) for y in range(5) for x in range(5)
+            if np.array_equal(framed[y : y + 12, x : x + 12], new)
+        ]  # fmt: skip
+        assert found
+        ways.update(found)
+    assert len(ways) > 10
+
+
+# -- whole runs on files in their formats ------------------------------------------
+
+
+def test_recipes_from_files(tmp_path, capsys):
+    from minidl import cli
+
+    mnist, cifar_ = makers.mnist(tmp_path / "m"), makers.cifar10(tmp_path / "c")
+    for words in (
+        f"train lenet5 --data mnist:{mnist} --epochs 1 --batch 16",
+        f"train lenet5 --variant modern --data fashion:{mnist} --epochs 1 --batch 16",
+        f"train resnet20 --data cifar10:{cifar_} --epochs 1 --batch 32",
+    ):
+        out = tmp_path / "w.npz"
+        assert cli.main([*words.split(), "--out", str(out)]) == 0
+        assert "of 20 held-out images" in capsys.readouterr().out
+        data = words.split()[words.split().index("--data") + 1]
+        assert cli.main(["eval", str(out), "--data", data]) == 0
+        capsys.readouterr()
+    net = dl.load(out)
+    assert net.graph.nodes["pixels"]["node"].op.dtype == "uint8"
