@@ -43,6 +43,8 @@ class Op:
     joins: ClassVar[str | None] = None  # "affine" | "add" | "act": its place in a Tail
     kinks: ClassVar[bool] = False  # not differentiable everywhere
     reduces: ClassVar[bool] = False  # x has no batch axis: a loss
+    # what each input may hold, the last stands for all that follow: an Input's dtype
+    reads: ClassVar[tuple[str, ...]] = ("real",)
 
     def infer(self, *z: Shape) -> Spec:
         """The spec of x and theta from the shapes of z, which have no batch axis."""
@@ -167,6 +169,16 @@ class Node:
                 raise GraphError(
                     f"{where}expected nodes as inputs, got {type(one).__name__}; "
                     "start a graph with Input(shape)"
+                )
+        for i, one in enumerate(inputs):
+            wanted = op.reads[min(i, len(op.reads) - 1)].split()
+            if one.spec.dtype not in wanted:
+                declare = f'declare it as Input({one.shape}, dtype="{wanted[0]}")'
+                bytes_in = one.spec.dtype == "uint8" and wanted[0] == "real"
+                raise GraphError(
+                    f"{where}{one.label} holds {one.spec.dtype}, expected "
+                    f"{' or '.join(wanted)}; "
+                    f"{'put normalise between' if bytes_in else declare}"
                 )
         try:
             self.spec = op.infer(*(one.shape for one in inputs))

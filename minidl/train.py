@@ -48,7 +48,7 @@ def with_loss(
     if isinstance(kind, str) and row is None:
         raise Error(f"loss: expected one of {', '.join(known)}, got {kind!r}")
     build: Any = kind if row is None else row.build
-    by_class = row is not None and getattr(row.op, "by_class", False)
+    by_class = row is not None and row.op.reads[-1] == "int64"
     holds_softmax = build in (losses.softmax_cross_entropy, losses.soft_cross_entropy)
     shape = node.shape[:-1] if by_class else node.shape
     target_node = new_input(shape or (), dtype="int64" if by_class else "real")

@@ -261,6 +261,14 @@ CASES = {
     "an array for a node": (
         lambda: dl.conv(np.ones((8, 8, 3)), 4, kernel=3), dl.GraphError, "ndarray"
     ),
+    "bytes to a convolution": (
+        lambda: dl.conv(dl.Input((8, 8, 3), name="image", dtype="uint8"), 4, 3),
+        dl.GraphError, "image holds uint8, expected real; put normalise between",
+    ),
+    "labels of the wrong type": (
+        lambda: dl.softmax_cross_entropy(dl.Input((10,)), dl.Input(())),
+        dl.GraphError, r'expected int64; declare it as Input\(\(\), dtype="int64"\)',
+    ),
     "duplicate names": (twice, dl.GraphError, "two nodes are named 'R'"),
     "a cycle": (cycle, dl.GraphError, r"cycle: .*C1 .*->"),
     "a missing edge": (missing_slot, dl.GraphError, "C1: expected edges"),

@@ -21,6 +21,7 @@ CASES = [
 ]
 NOT_SAID = {  # ops that are not for inference
     "softmax_cross_entropy", "mean_squared_error", "hinge", "binary_cross_entropy",
+    "soft_cross_entropy",
 }
 ONE_WAY = {  # what they become in ONNX no file is read with
     "locally_connected": "several matrices", "tiled_conv": "several matrices",
@@ -112,6 +113,19 @@ def test_networks_go_out_and_come_back(name, tmp_path):
     if name not in ("lenet5", "efficientnet_b0"):  # which ONNX says in other words
         assert list(back.graph) == list(net.graph), "names are kept"
         assert back.count == net.count
+
+
+def test_bytes_go_out_and_come_back(tmp_path):
+    image = dl.Input((8, 8, 3), name="image", dtype="uint8")
+    z = dl.normalise(image, (125.0, 123.0, 114.0), (64.0, 63.0, 66.0))
+    net, path = dl.Model(image, dl.conv(z, 4, 3)), tmp_path / "x.onnx"
+    net.to_onnx(path)
+    onnx.checker.check_model(path, full_check=True)
+    z = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), "uint8")
+    back = dl.from_onnx(path)
+    assert back.graph.nodes["image"]["node"].spec.dtype == "uint8"
+    for found in (theirs(path, z)[0], back(z)):
+        close(found, net(z), 1e-5)
 
 
 LIGHT = Path(onnx.__file__).parent / "backend/test/data/light"

@@ -16,6 +16,7 @@ CLASSES = (
     Case(((17,), ())),
     Case(((7, 5, 3), (7, 5))),
 )
+BY_CLASS = ("real", "int64")  # the target is a class number per position
 PAIRS = tuple(Case((shape, shape)) for shape in ((1, 1, 1), (7, 5, 3), (17,)))
 
 
@@ -24,7 +25,6 @@ class Loss(Op):
 
     keeps: ClassVar[tuple[str, ...]] = ("z",)
     reduces: ClassVar[bool] = True
-    by_class: ClassVar[bool] = False  # the target is a class number per position
 
 
 def _of_classes(z: tuple[Shape, ...]) -> Spec:
@@ -58,7 +58,7 @@ class SoftmaxCrossEntropy(Loss):
     """
 
     smoothing: float = 0.0
-    by_class: ClassVar[bool] = True
+    reads: ClassVar[tuple[str, ...]] = BY_CLASS
 
     def infer(self, *z: Shape) -> Spec:
         number("smoothing", self.smoothing, low=0, below=1)
@@ -114,7 +114,7 @@ class Hinge(Loss):
     """
 
     margin: float = 1.0
-    by_class: ClassVar[bool] = True
+    reads: ClassVar[tuple[str, ...]] = BY_CLASS
     kinks: ClassVar[bool] = True
 
     def infer(self, *z: Shape) -> Spec:

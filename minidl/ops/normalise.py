@@ -23,6 +23,7 @@ class Normalise(Op):
     mean: tuple[float, ...]
     std: tuple[float, ...]
     keeps: ClassVar[tuple[str, ...]] = ()
+    reads: ClassVar[tuple[str, ...]] = ("real uint8",)
 
     def infer(self, *z: Shape) -> Spec:
         for name in ("mean", "std"):

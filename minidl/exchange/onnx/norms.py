@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ...graph import Op
 from ...ops.lrn import Lrn, lrn
 from ...ops.norm import BatchNorm, batch_norm
+from ...ops.normalise import Normalise
 from ...ops.softmax import Softmax, softmax
 from ...spec import ShapeError
 from . import into, out
@@ -38,6 +41,17 @@ def _batch_norm(call: Call) -> str:
         "BatchNormalization", call.z[0], *theta, epsilon=float(op.tiny),
         momentum=float(op.momentum),
     )
+
+
+def _normalise(call: Call) -> str:
+    """Bytes become numbers first."""
+    op: Any = call.op
+    kind = call.sheet.onnx.helper.np_dtype_to_tensor_dtype(np.dtype(call.dtype))
+    x = call("Cast", call.z[0], to=kind)
+    for word, local in (("Sub", "mean"), ("Div", "std")):
+        numbers = np.reshape(getattr(op, local), (-1,) + (1,) * (len(call.x) - 1))
+        x = call(word, x, call.real(local, numbers))
+    return x
 
 
 def _read_batch_norm(step: Step) -> Value:
@@ -97,6 +111,7 @@ WRITE: dict[type[Op], out.Rule] = {
     Softmax: _softmax,
     Lrn: _lrn,
     BatchNorm: _batch_norm,
+    Normalise: _normalise,
 }
 READ: dict[str, into.Rule] = {
     "Softmax": _read_softmax,

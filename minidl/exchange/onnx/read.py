@@ -19,6 +19,7 @@ RULES: dict[str, Rule] = {
     **convs.READ, **pools.READ, **sizes.READ, **shapes.READ, **simple.READ,
     **pairs.READ, **norms.READ, **products.READ,
 }
+DTYPES = {1: "real", 11: "real", 2: "uint8"}  # by ONNX's numbers of types
 # what tells that axis 1 of its first input is the channels
 IMAGES = {
     "Conv", "ConvTranspose", "MaxPool", "AveragePool", "GlobalAveragePool",
@@ -128,9 +129,10 @@ class _Reader:
         self, name: str, kind: int, shape: tuple[int | None, ...] | None
     ) -> Value:
         """An Input, its channels last where it is an image."""
-        if kind not in (1, 11):
+        if kind not in DTYPES:
             raise Refused(
-                "holds no floats; give it with constants={...} if it is always the same"
+                "holds no floats or bytes; give it with constants={...} if it is "
+                "always the same"
             )
         if shape is None:
             raise Refused("has no shape")
@@ -146,7 +148,9 @@ class _Reader:
         known = [
             next(given, None) if n is None and i else n for i, n in enumerate(shape)
         ]
-        node = new_input(tuple(known[axis] for axis in order[1:]), name)
+        node = new_input(
+            tuple(known[axis] for axis in order[1:]), name, DTYPES[kind]
+        )
         self.names.add(name)
         self.ins.append(node)
         return Value(node, order)

@@ -36,6 +36,7 @@ from ...ops.bent import (
     thresholded_relu,
 )
 from ...ops.dropout import Dropout, Identity, dropout
+from ...ops.normalise import normalise
 from . import into, out
 from .into import Step, alike
 from .out import Call
@@ -183,7 +184,10 @@ def _read_identity(step: Step) -> Value:
 def _read_cast(step: Step) -> Value:
     if step.get("to", 0) not in (1, 10, 11):
         raise Refused("casts a computed array to whole numbers")
-    return step.value()
+    z = step.value()
+    if z.node.spec.dtype == "uint8":
+        return alike(z, normalise(z.node, 0.0, 1.0))
+    return z
 
 
 def _read_neg(step: Step) -> Value:

@@ -84,8 +84,8 @@ def said(model: Any, onnx: Any) -> Sheet:
             wrong.append(f"{name} ({node.op.kind}): {error}")
     for name in model.inputs:
         dtype = graph.nodes[name]["node"].op.dtype
-        if dtype != "real":
-            wrong.append(f"{name} (input): holds {dtype}, only floats are exported")
+        if dtype == "int64":
+            wrong.append(f"{name} (input): holds {dtype}, labels are not exported")
         if name in model.outputs:
             wrong.append(f"{name} (input): is an output as well; put identity behind")
     if wrong:
@@ -108,10 +108,12 @@ def _utf8(name: str) -> None:
 
 def _value(model: Any, onnx: Any, name: str) -> Any:
     """What goes in or comes out: its type and shape, open axes by name."""
-    shape: Shape = ("N", *model.graph.nodes[name]["node"].shape)
+    spec = model.graph.nodes[name]["node"].spec
+    shape: Shape = ("N", *spec.x)
+    dtype = model.dtype if spec.dtype == "real" else spec.dtype
     words = [f"{name}.{i}" if n is None else n for i, n in enumerate(shape)]
     turned = [words[axis] for axis in to_first(len(shape) - 1)]
-    kind = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(model.dtype))
+    kind = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
     return onnx.helper.make_tensor_value_info(name, kind, turned)
 
 
