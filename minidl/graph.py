@@ -161,6 +161,7 @@ class Node:
         name: str | None = None,
         share: Node | None = None,
     ) -> None:
+        self.spec: Spec
         where = f"{name or op.kind}: "
         if name is not None and (not isinstance(name, str) or not name):
             raise GraphError(f"{where}a name is a non-empty string, got {name!r}")

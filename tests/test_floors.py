@@ -125,11 +125,15 @@ def test_models_use_public_names(path):
 
 
 def test_import_is_fast():
-    code = "from time import process_time as t; a = t(); import minidl; print(t() - a)"
-    times = []
-    for _ in range(20):  # the machine may be busy with other things for a while
+    """Beside NumPy's own import, for a busy machine slows both."""
+    code = (
+        "from time import process_time as t\n"
+        "a = t(); import numpy; b = t(); import minidl; print((t() - b) / (b - a))"
+    )
+    ratios = []
+    for _ in range(20):
         out = subprocess.check_output([sys.executable, "-c", code], cwd=ROOT)
-        times.append(float(out))
-        if times[-1] < 0.25:
+        ratios.append(float(out))
+        if ratios[-1] < 2:
             return
-    raise AssertionError(times)
+    raise AssertionError(ratios)
