@@ -58,7 +58,7 @@ def parser() -> argparse.ArgumentParser:
 
     command(models, "names", "many", "json")
     command(summary, "model", "variant")
-    command(draw, "model", "variant", "output")
+    command(draw, "model", "variant", "output", "detail", "fold", "depth", "images")
     command(export, "model", "variant", "file")
     command(check, "model", "variant", "seed")
     command(profile, "model", "variant", "train", "images", "threads", "json")
@@ -190,6 +190,13 @@ OPTIONS: dict[str, Option] = {
     "pictures": (("pictures",), {"metavar": "PICTURE", "nargs": "+"}),
     "top": number("--top", 3, 1, "how many classes to name"),
     "output": (("-o", "--out"), {"metavar": "FILE.svg", "required": True}),
+    "detail": (
+        ("--detail",),
+        {"choices": ["plain", "shapes", "full"], "default": "shapes",
+         "help": "what a box says (shapes)"},
+    ),
+    "fold": number("--fold", None, 0, "levels of blocks whose repeats are drawn once"),
+    "depth": number("--depth", None, 0, "levels of blocks that are opened"),
     "file": (("-o", "--out"), {"metavar": "FILE.onnx", "required": True}),
     "json": (("--json",), {"action": "store_true", "help": "results as JSON"}),
 }
@@ -249,8 +256,11 @@ def summary(options: argparse.Namespace) -> int:
 
 
 def draw(options: argparse.Namespace) -> int:
-    """Draw a network; the suffix chooses the format: .svg, .dot."""
-    build(options).draw(options.out)
+    """Draw a network; the suffix is .svg .pdf .png .tex .dot .mmd .graphml or .json."""
+    build(options).draw(
+        options.out, options.detail, options.fold, options.depth, options.batch,
+        (OPEN, OPEN),  # where a network leaves it open
+    )
     print(options.out)
     return 0
 

@@ -16,6 +16,7 @@ import numpy as np
 from . import checkpoint, draw, fit, npz, train
 from ._ext import get_threads
 from .compile import compile
+from .draw.label import Cost
 from .engine import Engine
 from .exchange import weights
 from .graph import Input, Node, Op
@@ -257,10 +258,7 @@ class Model:
         With `train` it is the plan of a training step, loss and adjoint included.
         `size` stands for the axes that the input leaves open.
         """
-        shapes = {
-            name: (batch, *filled(name, self.graph.nodes[name]["node"].shape, size))
-            for name in self.inputs
-        }
+        shapes = self._shapes(batch, size)
         if train:
             return self.trainer.plan(shapes)
         return self._compile(self.outputs, shapes)
@@ -395,9 +393,50 @@ class Model:
         """Print the table of nodes: op, output shape, parameters, MACs."""
         print(summary(self))
 
-    def draw(self, path: str | Path) -> None:
-        """Draw the graph; the suffix chooses the format (.svg, .dot)."""
-        draw.write(self, path)
+    def draw(
+        self,
+        path: str | Path,
+        detail: str = "shapes",
+        fold: int | None = None,
+        depth: int | None = None,
+        batch: int = 1,
+        size: tuple[int, ...] | None = None,
+    ) -> None:
+        """Draw the graph; the suffix chooses the format.
+
+        Parameters
+        ----------
+        path
+            A name that ends in .svg, .pdf, .png (extra `draw`), .tex, .dot, .mmd,
+            .graphml or .json.
+        detail
+            What a box says. "plain": its name, op and settings. "shapes": the shape,
+            where it changes, and the parameters too. "full": also MACs, the bytes kept
+            for the adjoint, and where the memory of a training step peaks.
+        fold
+            How many levels of blocks, from the outside, draw equal neighbours once,
+            "x 3". None is all of them, 0 draws every node.
+        depth
+            How many levels of blocks are opened; those deeper are a box. None is all.
+        batch, size
+            For the costs: how many images, and what stands for open axes.
+        """
+        draw.write(
+            self, path, detail=detail, fold=fold, depth=depth,
+            costs=self.costs(batch, size) if detail == "full" else None,
+        )  # fmt: skip
+
+    def costs(
+        self, batch: int = 1, size: tuple[int, ...] | None = None
+    ) -> dict[str, Cost]:
+        """What each node costs when an adjoint follows: MACs, bytes kept, the peak."""
+        shapes = self._shapes(batch, size)
+        plan = self._compile(self.outputs, shapes, train=True, adjoint=True)
+        return draw.costs(plan)
+
+    def _repr_svg_(self) -> str:
+        """The picture that notebooks show."""
+        return draw.encode(self, ".svg").decode()
 
     def save(self, path: str | Path) -> None:
         """Write graph, parameters and buffers to one .npz; `dl.load` reads it."""
@@ -449,6 +488,13 @@ class Model:
         )
 
     # -- inside -------------------------------------------------------------------
+
+    def _shapes(self, batch: int, size: tuple[int, ...] | None) -> dict[str, Shape]:
+        """Of a batch at each input; `size` stands for open axes."""
+        return {
+            name: (batch, *filled(name, self.graph.nodes[name]["node"].shape, size))
+            for name in self.inputs
+        }
 
     def _needed(self, names: tuple[str, ...]) -> list[str]:
         """The inputs that these nodes depend on."""

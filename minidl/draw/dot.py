@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .blocks import Block, Id, Scene
+from .blocks import Scene
+from .fold import Block, Id
 from .picture import SHADES
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import inspect
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..graph import Node, show
-from ..spec import DataError, entries
+from ..spec import DataError, Shape, entries
 from ..table import count as brief, megabytes
 
 LONGEST = 44  # characters of a line; the rest is cut off
@@ -51,27 +51,33 @@ class Cost:
     peak: bool = False
 
 
+Costs = Mapping[str, Cost]
+
+
 def label(
-    name: str,
-    node: Node,
+    alike: Mapping[str, Node],
     detail: str = "shapes",
-    costs: Mapping[str, Cost] | None = None,
+    costs: Costs | None = None,
     says: str | None = None,
 ) -> Label:
-    """The label of the node `name`, which a frame may call by a shorter name."""
+    """The label of the first of some nodes, which stands for them all.
+
+    A frame may call it by a shorter name.
+    """
+    name, node = next(iter(alike.items()))
     kind = node.op.kind
     axes = max(len(one.shape) for one in (node, *node.inputs)) - 1
     settings = terse(node.op.settings(), axes)
     head = name if says is None else says
     op = settings if head.rstrip("0123456789_") == kind else f"{kind}  {settings}"
-    cost = (costs or {}).get(name, Cost())
+    lines = facts(alike, costs or {}, detail)
     return Label(
-        clean(head), clean(op.rstrip()), tuple(map(clean, facts(node, cost, detail))),
-        family(node), hover(name, node), "peak" if cost.peak else "",
+        clean(head), clean(op.rstrip()), tuple(map(clean, lines)), family(node),
+        hover(name, node), mark(alike, costs),
     )  # fmt: skip
 
 
-def facts(node: Node, cost: Cost, detail: str) -> list[str]:
+def facts(alike: Mapping[str, Node], costs: Costs, detail: str) -> list[str]:
     """Shape, parameters, MACs and kept bytes, two to a line.
 
     With detail "shapes" the shape is said where it changes.
@@ -82,15 +88,75 @@ def facts(node: Node, cost: Cost, detail: str) -> list[str]:
         )
     if detail == "plain":
         return []
-    known = detail == "shapes" and [one.shape for one in node.inputs] == [node.shape]
-    said = [] if known else [show(node.shape)]
-    if node.spec.theta:
-        said.append(count(node))
+    nodes = [*alike.values()]
+    known = detail == "shapes" and [one.shape for one in nodes[0].inputs] == [
+        nodes[0].shape
+    ]
+    said = [] if known else [shapes([one.shape for one in nodes])]
+    said += theta(nodes)
     if detail == "full":
-        said += [f"{brief(cost.macs)} MACs"] if cost.macs else []
-        said += [f"keeps {megabytes(cost.kept)}"] if cost.kept else []
-        said += ["memory peaks here"] if cost.peak else []
+        said += spent([costs.get(name, Cost()) for name in alike])
     return ["  ·  ".join(said[i : i + 2]) for i in range(0, len(said), 2)]
+
+
+def spent(costs: Sequence[Cost]) -> list[str]:
+    """MACs and kept bytes, as far as there are any."""
+    macs, kept = [one.macs for one in costs], [one.kept for one in costs]
+    said = [f"{between(macs, brief)} MACs"] if any(macs) else []
+    said += [f"keeps {between(kept, megabytes)}"] if any(kept) else []
+    return said + ["memory peaks here"] * any(one.peak for one in costs)
+
+
+def mark(names: Iterable[str], costs: Costs | None) -> str:
+    """Whether the memory peaks at one of the nodes."""
+    return "peak" if any((costs or {}).get(n, Cost()).peak for n in names) else ""
+
+
+def block_label(
+    title: str, path: Sequence[str], many: int, nodes: Mapping[str, Node],
+    detail: str, costs: Costs | None,
+) -> Label:  # fmt: skip
+    """The label of a block that is not opened; `nodes` are those of all its copies."""
+    owners = {one.owner: one for one in nodes.values()}
+    total = sum(learned(one) for one in owners.values())
+    last = [*nodes.values()][-1]
+    each = " in all" if len(nodes) > many else ""
+    said = [] if detail == "plain" else [show(last.shape)]
+    if total and said:
+        said.append(f"{total:,} parameters{each}")
+    if detail == "full" and costs:
+        spend = [costs.get(name, Cost()) for name in nodes]
+        said += spent([Cost(sum(one.macs for one in spend),
+                            sum(one.kept for one in spend),
+                            any(one.peak for one in spend))])  # fmt: skip
+    lines = ["  ·  ".join(said[i : i + 2]) for i in range(0, len(said), 2)]
+    count = f"{many} nodes"
+    return Label(title or count, count if title else "", tuple(lines), "block",
+                 clean(".".join(path) or count), mark(nodes, costs))  # fmt: skip
+
+
+def between(values: Sequence[Any], says: Callable[[Any], str] = str) -> str:
+    """The least and the largest value, or the only one.
+
+    Examples
+    --------
+    >>> between([64, 128, 96]), between([3, 3])
+    ('64…128', '3')
+    """
+    low, high = says(min(values)), says(max(values))
+    return low if low == high else f"{low}…{high}"
+
+
+def shapes(found: Sequence[Shape]) -> str:
+    """Shapes that are alike, as one.
+
+    Examples
+    --------
+    >>> shapes([(56, 56, 64), (56, 56, 96)])
+    '56x56x64…96'
+    """
+    axes = zip(*found, strict=True)
+    return "x".join("?" if None in axis else between(axis) for axis in axes) or "scalar"
 
 
 def family(node: Node) -> str:
@@ -105,14 +171,21 @@ def hover(name: str, node: Node) -> str:
     return clean(f"{formula}  [{name}: {show(node.shape)}]", len(formula) + 2 * LONGEST)
 
 
-def count(node: Node) -> str:
-    """How many trainable numbers a node holds, or whose it uses."""
-    if node.owner is not node:
-        return f"shares {node.owner.label}"
-    total = sum(entries(p.shape) for p in node.spec.theta.values() if not p.buffer)
-    if not total:
-        return "fixed"
-    return f"{total:,} parameter{'s' * (total != 1)}"
+def learned(node: Node) -> int:
+    """How many trainable numbers a node holds."""
+    return sum(entries(p.shape) for p in node.spec.theta.values() if not p.buffer)
+
+
+def theta(nodes: Sequence[Node]) -> list[str]:
+    """How many trainable numbers nodes hold, or whose they use."""
+    first = nodes[0]
+    if first.owner is not first:
+        return [f"shares {first.owner.label}"] if first.spec.theta else []
+    if not learned(first):
+        real = any(p.dtype == "real" for p in first.spec.theta.values())
+        return ["fixed"] if real else []
+    total = [learned(one) for one in nodes]
+    return [f"{between(total, '{:,}'.format)} parameter{'s' * (total != [1])}"]
 
 
 def terse(settings: Mapping[str, Any], axes: int = 2) -> str:

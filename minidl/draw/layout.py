@@ -17,7 +17,8 @@ from typing import Any
 import networkx as nx
 import numpy as np
 
-from .blocks import Arrow, Block, Id, Scene
+from .blocks import Arrow, Scene
+from .fold import Block, Id
 from .label import Label, width
 
 HEAD, TEXT, LINE = 13, 11, 15  # font sizes and line height, in pixels

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -28,6 +29,9 @@ SHADES = {
 }  # fmt: skip
 MARKS = ("peak",)  # drawn as a second line around a box
 ROUND = 7  # the radius of corners
+TIP = 8  # the length of an arrow's head
+
+Pieces = tuple[tuple[str, tuple[Point, ...]], ...]
 
 
 @dataclass(frozen=True)
@@ -49,12 +53,13 @@ class Line:
     """A curve of straight ("L", 1 point) and cubic ("C", 3 points) pieces."""
 
     start: Point
-    pieces: tuple[tuple[str, tuple[Point, ...]], ...]
+    pieces: Pieces
     style: str = "edge"
     arrow: bool = False
     dashed: bool = False
     filled: bool = False
     title: str = ""
+    thick: float = 1.4
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,50 @@ class Picture:
     width: float
     height: float
     shapes: tuple[Shape, ...]
+
+
+def number(value: float, digits: int = 2) -> str:
+    """A coordinate, as short as it can be said.
+
+    Examples
+    --------
+    >>> number(12.0), number(0.126), number(1234567.5), number(-0.001)
+    ('12', '0.13', '1234567.5', '0')
+    """
+    text = f"{value:.{digits}f}"
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text == "-0" else text
+
+
+def tip(line: Line) -> tuple[Point, Point, Point]:
+    """The arrow's head: a triangle at the end of a line."""
+    ends = [line.start, *(point for _, points in line.pieces for point in points)]
+    x, y = ends[-1]
+    px, py = next((p for p in reversed(ends) if p != (x, y)), (x, y - 1))
+    long = math.hypot(x - px, y - py)
+    dx, dy = TIP * (x - px) / long, TIP * (y - py) / long
+    side = 0.45
+    return (
+        (x - dx - side * dy, y - dy + side * dx), (x, y),
+        (x - dx + side * dy, y - dy - side * dx),
+    )  # fmt: skip
+
+
+def corners(one: Rect) -> tuple[Point, Pieces]:
+    """The outline of a rectangle as a curve that ends where it starts."""
+    r = max(min(one.radius, one.width / 2, one.height / 2), 0)
+    k = r * 0.4477  # from a corner to where a curve like a quarter of a circle pulls
+    left, top = one.x, one.y
+    right, bottom = left + one.width, top + one.height
+    pieces: list[tuple[str, tuple[Point, ...]]] = []
+    for x, y, dx, dy in (
+        (right, top, 1, 0), (right, bottom, 0, 1), (left, bottom, -1, 0),
+        (left, top, 0, -1),
+    ):  # fmt: skip
+        begin, end = (x - r * dx, y - r * dy), (x - r * dy, y + r * dx)
+        pulls = (x - k * dx, y - k * dy), (x - k * dy, y + k * dx)
+        pieces += [("L", (begin,)), ("C", (*pulls, end))]
+    return (left + r, top), tuple(pieces)
 
 
 def paint(drawing: Layout, title: str) -> Picture:

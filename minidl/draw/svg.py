@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from html import escape
 
-from .picture import SHADES, Line, Picture, Rect, Text
+from .layout import Point
+from .picture import SHADES, TIP, Line, Picture, Rect, Text, number
 
 FONT = "Helvetica, Arial, 'DejaVu Sans', sans-serif"
 
@@ -13,27 +14,29 @@ def _style(dark: int) -> str:
     rules = []
     for name, shades in SHADES.items():
         fill, stroke = shades[dark]
-        rules.append(f".{name}{{fill:{fill or 'none'};stroke:{stroke or 'none'}}}")
-    rules.append(f".tip{{fill:{SHADES['edge'][dark][1]}}}")
+        colours = f"fill:{fill or 'none'};stroke:{stroke or 'none'}"
+        rules.append(f".minidl .{name}{{{colours}}}")
+    rules.append(f".minidl .tip{{fill:{SHADES['edge'][dark][1]}}}")
     return "\n".join(rules)
 
 
 def svg(picture: Picture) -> str:
     """The picture as an SVG document."""
-    w, h = f"{picture.width:g}", f"{picture.height:g}"
+    w, h = number(picture.width), number(picture.height)
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{w}" height="{h}" '
-            f'viewBox="0 0 {w} {h}" role="img">',
+            f'viewBox="0 0 {w} {h}" class="minidl" role="img">',
             f"<title>{escape(picture.title)}</title>",
             "<style>",
-            f"text{{font-family:{FONT};pointer-events:none}}",
-            "text .ink{font-weight:bold} .edge{stroke-width:1.4}",
+            f".minidl text{{font-family:{FONT};pointer-events:none}}",
+            ".minidl text .ink{font-weight:bold}",
             _style(0),
             f"@media screen and (prefers-color-scheme:dark){{\n{_style(1)}\n}}",
             "</style>",
-            '<marker id="tip" viewBox="0 0 8 8" refX="7.5" refY="4" markerWidth="8" '
-            'markerHeight="8" markerUnits="userSpaceOnUse" orient="auto">'
+            '<marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" '
+            f'markerWidth="{TIP}" markerHeight="{TIP}" markerUnits='
+            '"userSpaceOnUse" orient="auto">'
             '<path class="tip" d="M0 0.5 8 4 0 7.5z"/></marker>',
             f'<rect class="ground" width="{w}" height="{h}"/>',
             *map(_shape, picture.shapes),
@@ -46,29 +49,34 @@ def svg(picture: Picture) -> str:
 def _shape(one: Rect | Line | Text) -> str:
     if isinstance(one, Rect):
         return _hover(
-            f'<rect class="{one.style}" x="{one.x:g}" y="{one.y:g}" '
-            f'width="{one.width:g}" height="{one.height:g}" rx="{one.radius:g}" '
-            f'stroke-width="{one.thick:g}"', "rect", one.title,
+            f'<rect class="{one.style}" x="{number(one.x)}" y="{number(one.y)}" '
+            f'width="{number(one.width)}" height="{number(one.height)}" '
+            f'rx="{number(one.radius)}" stroke-width="{number(one.thick)}"',
+            "rect", one.title,
         )  # fmt: skip
     if isinstance(one, Line):
-        path = f"M{one.start[0]:g} {one.start[1]:g}"
+        path = f"M{_at(one.start)}"
         for kind, points in one.pieces:
-            path += kind + " ".join(f"{x:g} {y:g}" for x, y in points)
+            path += kind + " ".join(map(_at, points))
         dash = ' stroke-dasharray="5 4"' if one.dashed else ""
         tip = ' marker-end="url(#tip)"' if one.arrow else ""
         return _hover(
-            f'<path class="{one.style}" d="{path}{"z" * one.filled}"{dash}{tip}',
+            f'<path class="{one.style}" d="{path}{"z" * one.filled}" '
+            f'stroke-width="{number(one.thick)}"{dash}{tip}',
             "path", one.title,
         )  # fmt: skip
     runs = "".join(
-        f'<tspan class="{style}" font-size="{size:g}">{escape(text)}</tspan>'
+        f'<tspan class="{style}" font-size="{number(size)}">{escape(text)}</tspan>'
         for text, size, style in one.runs
     )
-    space = ' xml:space="preserve"'
     return (
-        f'<text x="{one.x:g}" y="{one.y:g}" text-anchor="{one.anchor}"{space}>'
-        f"{runs}</text>"
+        f'<text x="{number(one.x)}" y="{number(one.y)}" text-anchor="{one.anchor}" '
+        f'xml:space="preserve">{runs}</text>'
     )
+
+
+def _at(point: Point) -> str:
+    return f"{number(point[0])} {number(point[1])}"
 
 
 def _hover(start: str, tag: str, title: str) -> str:
