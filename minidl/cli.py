@@ -266,10 +266,15 @@ def draw(options: argparse.Namespace) -> int:
 
 
 def export(options: argparse.Namespace) -> int:
-    """Write a network for other programs; the suffix chooses the format: .onnx."""
-    if not options.out.endswith(".onnx"):
-        raise Error(f"{options.out}: expected a name that ends in .onnx")
-    build(options).to_onnx(options.out)
+    """Write a network for others; the suffix chooses the format: .onnx, .py."""
+    from . import files
+
+    if options.out.endswith(".onnx"):
+        build(options).to_onnx(options.out)
+    elif options.out.endswith(".py"):
+        files.write_atomic(options.out, build(options).to_python().encode())
+    else:
+        raise Error(f"{options.out}: expected a name that ends in .onnx or .py")
     print(options.out)
     return 0
 

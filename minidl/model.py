@@ -18,7 +18,7 @@ from ._ext import get_threads
 from .compile import compile
 from .draw.label import Cost
 from .engine import Engine
-from .exchange import weights
+from .exchange import python, weights
 from .graph import Input, Node, Op
 from .inputs import check_labels, checked, filled, floats
 from .memory import affordable
@@ -441,6 +441,25 @@ class Model:
     def save(self, path: str | Path) -> None:
         """Write graph, parameters and buffers to one .npz; `dl.load` reads it."""
         checkpoint.save(self, path)
+
+    def to_python(self) -> str:
+        """The source of a module whose `build()` defines the same graph, with loops
+        where it repeats; the weights are not in it.
+
+        Examples
+        --------
+        >>> import minidl as dl
+        >>> z = dl.Input((8, 8, 3), name="image")
+        >>> net = dl.Model(z, dl.conv(z, 4, kernel=3, name="C1"), name="net")
+        >>> print(net.to_python().partition("build()")[2])
+         -> dl.Model:
+            ...
+            image = dl.Input((8, 8, 3), name="image")
+            z = dl.conv(image, 4, kernel=3, name="C1")
+            return dl.Model(image, z, name="net")
+        <BLANKLINE>
+        """
+        return python.source(self)
 
     def to_onnx(self, path: str | Path, external: bool | None = None) -> None:
         """Write graph and weights as an ONNX file (extra `onnx`), for inference.

@@ -55,7 +55,7 @@ def build(outputs: Sequence[Node]) -> tuple[Graph, dict[Node, str]]:
             seen[node] = None
             stack += [*node.inputs, node.owner]
     nodes = sorted(seen, key=lambda node: node.index)
-    names = _names(nodes)
+    names = named(nodes)
     graph = Graph()
     for node in nodes:
         graph.add_node(names[node], node=node)
@@ -65,7 +65,7 @@ def build(outputs: Sequence[Node]) -> tuple[Graph, dict[Node, str]]:
     return graph, names
 
 
-def _names(nodes: Sequence[Node]) -> dict[Node, str]:
+def named(nodes: Sequence[Node]) -> dict[Node, str]:
     """Given names as they are; the others are numbered by kind: conv1, conv2, ..."""
     names: dict[Node, str] = {}
     taken: dict[str, Node] = {}
