@@ -58,7 +58,8 @@ def parser() -> argparse.ArgumentParser:
 
     command(models, "names", "many", "json")
     command(summary, "model", "variant")
-    command(draw, "model", "variant", "output", "detail", "fold", "depth", "images")
+    command(draw, "model", "variant", "output", "detail", "fold", "depth",
+            "columns", "images")  # fmt: skip
     command(export, "model", "variant", "file")
     command(check, "model", "variant", "seed")
     command(profile, "model", "variant", "train", "images", "threads", "json")
@@ -197,6 +198,7 @@ OPTIONS: dict[str, Option] = {
     ),
     "fold": number("--fold", None, 0, "levels of blocks whose repeats are drawn once"),
     "depth": number("--depth", None, 0, "levels of blocks that are opened"),
+    "columns": number("--columns", None, 1, "instead of as many as suit a page"),
     "file": (("-o", "--out"), {"metavar": "FILE.onnx", "required": True}),
     "json": (("--json",), {"action": "store_true", "help": "results as JSON"}),
 }
@@ -258,8 +260,8 @@ def summary(options: argparse.Namespace) -> int:
 def draw(options: argparse.Namespace) -> int:
     """Draw a network; the suffix is .svg .pdf .png .tex .dot .mmd .graphml or .json."""
     build(options).draw(
-        options.out, options.detail, options.fold, options.depth, options.batch,
-        (OPEN, OPEN),  # where a network leaves it open
+        options.out, options.detail, options.fold, options.depth, options.columns,
+        options.batch, (OPEN, OPEN),  # where a network leaves it open
     )
     print(options.out)
     return 0

@@ -399,6 +399,7 @@ class Model:
         detail: str = "shapes",
         fold: int | None = None,
         depth: int | None = None,
+        columns: int | None = None,
         batch: int = 1,
         size: tuple[int, ...] | None = None,
     ) -> None:
@@ -418,11 +419,13 @@ class Model:
             "x 3". None is all of them, 0 draws every node.
         depth
             How many levels of blocks are opened; those deeper are a box. None is all.
+        columns
+            In how many columns a long picture is drawn. None: as many as suit a page.
         batch, size
             For the costs: how many images, and what stands for open axes.
         """
         draw.write(
-            self, path, detail=detail, fold=fold, depth=depth,
+            self, path, detail=detail, fold=fold, depth=depth, columns=columns,
             costs=self.costs(batch, size) if detail == "full" else None,
         )  # fmt: skip
 

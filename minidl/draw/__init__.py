@@ -12,6 +12,7 @@ import networkx as nx
 from ..files import write_atomic
 from ..spec import DataError
 from .blocks import Scene, scene
+from .columns import wrap
 from .costs import costs
 from .dot import dot
 from .label import Cost, clean
@@ -42,11 +43,12 @@ def picture(
     detail: str = "shapes",
     fold: int | None = None,
     depth: int | None = None,
+    columns: int | None = None,
     costs: Mapping[str, Cost] | None = None,
 ) -> Picture:
     """The picture of a model, or of its graph."""
     shown = scene(_graph(model), detail, fold, depth, costs)
-    return paint(layout(shown), _title(model))
+    return paint(wrap(layout(shown), columns), _title(model))
 
 
 def encode(
@@ -55,6 +57,7 @@ def encode(
     detail: str = "shapes",
     fold: int | None = None,
     depth: int | None = None,
+    columns: int | None = None,
     costs: Mapping[str, Cost] | None = None,
 ) -> bytes:
     """A model, its graph, or a picture in the format that `suffix` names.
@@ -65,7 +68,7 @@ def encode(
     suffix, found = suffix.lower(), None
     if suffix in PICTURES:
         if not isinstance(model, Picture):
-            model = picture(model, detail, fold, depth, costs)
+            model = picture(model, detail, fold, depth, columns, costs)
         found = PICTURES[suffix](model)
     elif isinstance(model, Picture):
         raise DataError(

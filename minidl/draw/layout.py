@@ -28,6 +28,7 @@ PORT = 16  # between the ends of two edges at one box
 LANE, TRACK, ROW = 14, 9, 7  # between channels; rows of edges to them; the first
 PAD, TITLE, MARGIN = 14, 20, 20  # inside a frame, its title, around the picture
 ROUNDS = 4  # of ordering; more did not take away crossings in the zoo's networks
+ASIDE = 120  # pixels: what is further from the middle of a frame does not move it
 LONG = 8  # layers: longer edges go to a channel in any case
 
 Vertex = Any  # an item's index, ("in", id), ("out", id), or an edge and a layer
@@ -238,15 +239,17 @@ class Level:
     def _route(self) -> None:
         """Which edges pass between boxes, and which go along a channel."""
         bit = {v: 1 << i for i, v in enumerate(self.vertices)}
-        above: dict[Vertex, int] = {}  # the vertices from which one is reached, as bits
+        # the vertices from which one is reached, as bits; over: by more than one edge
+        above: dict[Vertex, int] = {}
+        over: dict[Vertex, int] = {}
         for v in nx.topological_sort(self.graph):
-            above[v] = 0
+            above[v] = over[v] = 0
             for p in self.graph.pred[v]:
+                over[v] |= above[p]
                 above[v] |= above[p] | bit[p]
         for key, (s, t) in self.lines.items():
             a, b = self.rank[s], self.rank[t]
-            around = any(above[p] & bit[s] for p in self.graph.pred[t])
-            if b - a > 1 and (around or b - a > LONG):
+            if b - a > 1 and (b - a > LONG or over[t] & bit[s]):
                 self.channels.append(key)
                 continue
             passed = [(key, i) for i in range(a + 1, b)]
@@ -294,6 +297,10 @@ class Level:
         part = self.parts[v]
         return part.ins[key[0]] - part.width / 2
 
+    def _pull(self, away: float) -> float:
+        """How far a port that lies so far from the middle pulls a frame aside."""
+        return away if abs(away) < ASIDE else 0
+
     def _columns(self) -> dict[Vertex, float]:
         """The middle of each place: near its neighbours, in order, without overlap."""
         x: dict[Vertex, float] = {}
@@ -303,8 +310,8 @@ class Level:
                 want = []
                 for v in layer:
                     found = [
-                        x[q] + self._out(q, key) - self._in(v, key) if down
-                        else x[q] + self._in(q, key) - self._out(v, key)
+                        x[q] + self._pull(self._out(q, key) - self._in(v, key)) if down
+                        else x[q] + self._pull(self._in(q, key) - self._out(v, key))
                         for key, q in near.get(v, ()) if q in x
                     ]  # fmt: skip
                     want.append(_mean(found) if found else x.get(v, 0.0))
