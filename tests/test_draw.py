@@ -1,5 +1,6 @@
 """Diagrams hold every node and edge, nothing overlaps, any name is right."""
 
+import inspect
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from minidl.draw.label import clean, width
 from minidl.draw.layout import layout
 from minidl.files import writable, write_atomic
 from minidl.network import Graph, build
+from minidl.ops import TABLE
 
 NAMES = (
     'a "quoted" name', "colon: name", "<b>&amp;", "äöü 日本 🦊", "two\nlines",
@@ -165,7 +167,7 @@ def test_shared_parameters_name_their_owner():
     first = dl.dense(z, 3, name="first")
     second = dl.dense(first, 3, share=first)
     svg = draw.encode(build([second])[0], ".svg").decode()
-    assert svg.count("12 parameters") == 1
+    assert svg.count("12 parameters") == 2  # in a box, and under the picture
     assert "shares first" in svg
 
 
@@ -216,3 +218,78 @@ def test_writing_follows_links_and_devices(tmp_path):
     assert target.read_bytes() == b"new"
     with target.open() as file, pytest.raises(dl.DataError, match="expected a path"):
         write_atomic(file, b"")
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_hovering_shows_both_formulas(name):
+    row = TABLE[name]
+    case = row.cases[0]
+    nodes = [dl.Input(shape) for shape in case.shapes]
+    if row.labels:
+        nodes[-1] = dl.Input(case.shapes[-1], dtype="int64")
+    out = row.build(*([nodes] if row.variadic else nodes), **case.settings)
+    root = ElementTree.fromstring(draw.encode(build([out])[0], ".svg", fold=0))
+    formula = " ".join((row.op.formula or inspect.getdoc(row.op)).split())
+    said = [one.text for one in root.iterfind(f"{SPACE}rect/{SPACE}title")]
+    assert any(one.startswith(f"{formula}  [") for one in said)
+    assert " = " in formula
+    assert "delta" in formula
+
+
+@pytest.mark.parametrize("detail", ["plain", "shapes", "full"])
+def test_what_a_box_says(detail):
+    net = dl.models.vgg16()
+    found = scene(net.graph, detail, 0, costs=net.costs(batch=2)).labels
+    first = found["features.0"]
+    assert first.op == "conv  3x3 pad 1"
+    assert first.lines == {
+        "plain": (),
+        "shapes": ("224x224x64  ·  1,792 parameters",),
+        "full": ("224x224x64  ·  1,792 parameters", "173.41 M MACs  ·  keeps 25.7 MB"),
+    }[detail]
+    assert sum(label.mark == "peak" for label in found.values()) == 1
+    assert sum(cost.macs for cost in net.costs(batch=2).values()) == (
+        net.plan(batch=2, train=True).macs
+    )
+
+
+def test_costs_are_those_of_the_plan():
+    net = dl.models.lenet5(variant="modern")
+    plan = net._compile(net.outputs, net._shapes(3, None), train=True, adjoint=True)
+    found = net.costs(batch=3)
+    assert sum(cost.macs for cost in found.values()) == plan.macs
+    peak = plan.steps[plan.peak_step].node
+    assert [name for name, cost in found.items() if cost.peak] == [peak]
+    kept = sum(cost.kept for cost in found.values())
+    assert 0 < kept <= plan.bytes
+
+
+def test_repeats_say_from_what_to_what():
+    net = dl.models.densenet121()
+    shown = scene(net.graph)
+    assert len(shown.labels) < 60
+    concat = shown.labels["features.denseblock1.concat1"]
+    assert concat.lines == ("56x56x96…256",)
+    conv = shown.labels["features.denseblock1.denselayer1.conv1"]
+    assert conv.lines == ("56x56x128  ·  8,192…28,672 parameters",)
+    closed = scene(net.graph, "full", depth=2, costs=net.costs()).labels
+    assert len(closed) < 30
+    dense = [label for label in closed.values() if label.head == "x 6"]
+    assert [label.lines[0] for label in dense] == [
+        "56x56x256  ·  335,040 parameters in all"
+    ]
+
+
+def test_a_notebook_shows_the_folded_picture():
+    net = dl.models.resnet50()
+    assert net._repr_svg_() == draw.encode(net, ".svg").decode()
+    assert ">layer3.1  x 5<" in net._repr_svg_()
+    # the style of one picture leaves the rest of the page alone
+    style = net._repr_svg_().split("<style>")[1].split("</style>")[0]
+    rules = [line for line in style.splitlines() if "{" in line and line[0] != "@"]
+    assert all(line.startswith(".minidl ") for line in rules)
+
+
+def test_every_detail_is_known():
+    with pytest.raises(dl.DataError, match="expected one of plain, shapes, full"):
+        draw.encode(tangle(), ".svg", "much")

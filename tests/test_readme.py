@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 import minidl as dl
+from minidl import draw
 from minidl.ops import TABLE
 
-TEXT = (Path(__file__).parents[1] / "README.md").read_text()
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, re.S)
 
 
@@ -36,3 +38,21 @@ def test_no_op_is_invented():
     rows = re.findall(r"^\| (`.*?) \|", TEXT, re.M)
     for name in re.findall(r"`(\w+)`", " ".join(rows)):
         assert hasattr(dl, name), name
+
+
+def test_the_picture_is_what_is_drawn():
+    picture = (ROOT / "docs" / "lenet5.svg").read_bytes()
+    assert picture == draw.encode(dl.models.lenet5(), ".svg")
+
+
+def test_the_code_on_diagrams_runs(tmp_path, monkeypatch, capsys):
+    text = (ROOT / "docs" / "diagrams.md").read_text()
+    monkeypatch.chdir(tmp_path)
+    space = {}
+    for block in re.findall(r"```python\n(.*?)```", text, re.S):
+        exec(block, space)
+    assert '"pad": 1' in capsys.readouterr().out
+    made = {path.suffix for path in tmp_path.iterdir()}
+    assert made == set(draw.FORMATS) - {".gv"}
+    for suffix in draw.FORMATS:
+        assert f"`{suffix}`" in text

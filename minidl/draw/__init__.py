@@ -15,7 +15,7 @@ from .blocks import Scene, scene
 from .columns import wrap
 from .costs import costs
 from .dot import dot
-from .label import Cost, clean
+from .label import Cost, caption, clean
 from .layout import layout
 from .mermaid import mermaid
 from .pdf import pdf
@@ -47,8 +47,12 @@ def picture(
     costs: Mapping[str, Cost] | None = None,
 ) -> Picture:
     """The picture of a model, or of its graph."""
-    shown = scene(_graph(model), detail, fold, depth, costs)
-    return paint(wrap(layout(shown), columns), _title(model))
+    graph = _graph(model)
+    shown = scene(graph, detail, fold, depth, costs)
+    nodes = {name: data["node"] for name, data in graph.nodes(data=True)}
+    return paint(
+        wrap(layout(shown), columns), _title(model), caption(nodes, detail, costs)
+    )
 
 
 def encode(

@@ -117,22 +117,34 @@ def block_label(
     detail: str, costs: Costs | None,
 ) -> Label:  # fmt: skip
     """The label of a block that is not opened; `nodes` are those of all its copies."""
-    owners = {one.owner: one for one in nodes.values()}
-    total = sum(learned(one) for one in owners.values())
     last = [*nodes.values()][-1]
     each = " in all" if len(nodes) > many else ""
-    said = [] if detail == "plain" else [show(last.shape)]
-    if total and said:
-        said.append(f"{total:,} parameters{each}")
+    said = [] if detail == "plain" else [show(last.shape), *total(nodes, detail, costs)]
+    said[1:2] = [f"{one}{each}" for one in said[1:2]]
+    lines = ["  ·  ".join(said[i : i + 2]) for i in range(0, len(said), 2)]
+    count = f"{many} nodes"
+    return Label(title or count, count if title else "", tuple(lines), "block",
+                 clean(".".join(path) or count), mark(nodes, costs))  # fmt: skip
+
+
+def total(nodes: Mapping[str, Node], detail: str, costs: Costs | None) -> list[str]:
+    """What some nodes hold and spend together."""
+    owners = {one.owner: one for one in nodes.values()}
+    size = sum(learned(one) for one in owners.values())
+    said = [f"{size:,} parameters"] if size else []
     if detail == "full" and costs:
         spend = [costs.get(name, Cost()) for name in nodes]
         said += spent([Cost(sum(one.macs for one in spend),
                             sum(one.kept for one in spend),
                             any(one.peak for one in spend))])  # fmt: skip
-    lines = ["  ·  ".join(said[i : i + 2]) for i in range(0, len(said), 2)]
-    count = f"{many} nodes"
-    return Label(title or count, count if title else "", tuple(lines), "block",
-                 clean(".".join(path) or count), mark(nodes, costs))  # fmt: skip
+    return said
+
+
+def caption(nodes: Mapping[str, Node], detail: str, costs: Costs | None) -> str:
+    """What stands under a picture: the sums over all nodes."""
+    said = total(nodes, detail, costs)
+    many = f"{len(nodes):,} node{'s' * (len(nodes) != 1)}"
+    return "  ·  ".join([many, *(one for one in said if "peaks" not in one)])
 
 
 def between(values: Sequence[Any], says: Callable[[Any], str] = str) -> str:
@@ -140,11 +152,13 @@ def between(values: Sequence[Any], says: Callable[[Any], str] = str) -> str:
 
     Examples
     --------
-    >>> between([64, 128, 96]), between([3, 3])
-    ('64…128', '3')
+    >>> between([64, 128, 96]), between([3, 3]), between([0, 5])
+    ('64…128', '3', 'up to 5')
     """
     low, high = says(min(values)), says(max(values))
-    return low if low == high else f"{low}…{high}"
+    if low == high:
+        return low
+    return f"{low}…{high}" if min(values) else f"up to {high}"
 
 
 def shapes(found: Sequence[Shape]) -> str:

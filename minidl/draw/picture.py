@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from .layout import HEAD, LINE, TEXT, Box, Edge, Frame, Layout, Point
+from .label import width
+from .layout import HEAD, LINE, MARGIN, TEXT, Box, Edge, Frame, Layout, Point
 
 # style: (fill, stroke) on light and on dark ground
 SHADES = {
@@ -129,8 +130,8 @@ def corners(one: Rect) -> tuple[Point, Pieces]:
     return (left + r, top), tuple(pieces)
 
 
-def paint(drawing: Layout, title: str) -> Picture:
-    """A layout as shapes."""
+def paint(drawing: Layout, title: str, caption: str = "") -> Picture:
+    """A layout as shapes, and perhaps a caption under it, behind the title."""
     shapes: list[Shape] = [*map(_frame, drawing.frames)]
     shapes += map(_edge, drawing.edges)
     for frame in drawing.frames:
@@ -139,7 +140,14 @@ def paint(drawing: Layout, title: str) -> Picture:
             shapes.append(Text(frame.x + 9, frame.y + 16, words, "start"))
     for box in drawing.boxes:
         shapes += _box(box)
-    return Picture(title, drawing.width, drawing.height, tuple(shapes))
+    wide, high = drawing.width, drawing.height
+    if caption:
+        caption = f"  {caption}"
+        both = 1.1 * width(title, HEAD) + width(caption, TEXT)
+        wide, high = max(wide, math.ceil(both) + 2 * MARGIN), high + LINE
+        runs = ((title, HEAD, "ink"), (caption, TEXT, "soft"))
+        shapes.append(Text(MARGIN, high - MARGIN / 2, runs, "start"))
+    return Picture(title, wide, high, tuple(shapes))
 
 
 def _frame(one: Frame) -> Rect:
@@ -151,8 +159,7 @@ def _box(box: Box) -> Iterator[Shape]:
     text, middle = box.label, box.x + box.width / 2
     yield Rect(box.x, box.y, box.width, box.height, text.family, title=text.title)
     if text.mark in MARKS:
-        yield Rect(box.x - 3, box.y - 3, box.width + 6, box.height + 6, text.mark, 8,
-                   thick=2.5)  # fmt: skip
+        yield Rect(box.x, box.y, box.width, box.height, text.mark, thick=4)
     y = box.y + LINE + 1
     head = ((text.head, HEAD, "ink"),)
     op = ((f"  {text.op}", TEXT, "soft"),) if text.op else ()
