@@ -13,15 +13,16 @@ layer.
 
 from libc.string cimport memcpy, memset
 
-from minidl._ext.finish cimport Finish, ended, factor_of, finish_of, offset_of
+from minidl._ext.finish cimport Finish, finish_of, finish_rows
 from minidl._ext.kernel cimport Kernel, parts
-from minidl._ext.simd cimport (
-    BLOCK, CHUNK, LANES, MR, NR, load, real, splat, store_part, vec,
-)
-from minidl._ext.tile cimport adjoint_by_rows, forward_rows
+from minidl._ext.simd cimport BLOCK, CHUNK, LANES, MR, NR, real
+from minidl._ext.tile cimport adjoint_by_rows, forward_tile
 
 cdef str KIND = "d" if sizeof(real) == 8 else "f"
 COLUMNS = NR
+
+cdef enum:
+    DEEP = 4  # groups of rows between two visits of the tail: 7 KiB
 
 
 cdef struct Grid:
@@ -195,11 +196,10 @@ cdef class Product(Kernel):
     cdef const real* packed
     cdef const real* zeros
     cdef real* x
-    cdef real* slots  # scratch: pointers of one block per thread
+    cdef void** slots  # scratch: places and pointers of one block per thread
     cdef Finish end
     cdef Py_ssize_t filters, x_h, x_w, x_c, stride_h, stride_w, start_h, start_w
     cdef Py_ssize_t total, blocks, split
-    cdef bint whole  # the positions are all of x, in order
 
     def __init__(self, z, packed, x, about, scratch, b=None, tail=None):
         self.grid = grid_of(self, about)
@@ -214,18 +214,17 @@ cdef class Product(Kernel):
         self.x = <real*>self.write(x, KIND) + <Py_ssize_t>about.into
         self.zeros = zero(self, self.grid.run)
         self.end = finish_of(self, KIND, b, tail, <Py_ssize_t>about.into)
-        self.slots = <real*>self.write(scratch, "B")
+        self.slots = <void**>self.write(scratch, "B")
         self.total = self.grid.n * self.grid.rows * self.grid.cols
-        self.whole = (self.x_h, self.x_w) == (self.grid.rows, self.grid.cols)
         self.blocks = (self.total + BLOCK - 1) // BLOCK
         self.split = 1
         if 0 < self.blocks < 16:  # few blocks: share out the panels too
-            self.split = min((self.filters + NR - 1) // NR, 16 // self.blocks)
+            self.split = min(panels, 16 // self.blocks)
 
     @staticmethod
     def scratch(taps, threads):
-        """Bytes of pointers that it needs."""
-        return threads * BLOCK * taps * sizeof(void*)
+        """Bytes of pointers that it needs, and of places to write to."""
+        return threads * BLOCK * (taps + 1) * sizeof(void*)
 
     cdef void run(self) noexcept nogil:
         self.share(self.blocks * self.split,
@@ -234,64 +233,51 @@ cdef class Product(Kernel):
     cdef void part(self, Py_ssize_t item, int slot) noexcept nogil:
         cdef Py_ssize_t panels = (self.filters + NR - 1) // NR
         cdef Py_ssize_t block = item % self.blocks, split = item // self.blocks
+        cdef void** pointers = self.slots + slot * BLOCK * (self.grid.taps + 1)
         self.block(
-            block * BLOCK, self.total, split * panels // self.split,
-            (split + 1) * panels // self.split,
-            <const real**>self.slots + slot * BLOCK * self.grid.taps)
+            self.total * block // self.blocks, self.total * (block + 1) // self.blocks,
+            split * panels // self.split, (split + 1) * panels // self.split,
+            <const real**>pointers + BLOCK, <Py_ssize_t*>pointers)
 
     cdef void block(
-        self, Py_ssize_t m, Py_ssize_t total, Py_ssize_t panel, Py_ssize_t stop,
-        const real** rows
+        self, Py_ssize_t m, Py_ssize_t end, Py_ssize_t panel, Py_ssize_t stop,
+        const real** rows, Py_ssize_t* at
     ) noexcept nogil:
-        """Rows m to m + BLOCK, columns of panels `panel` to `stop`."""
+        """Rows m to end, in groups of about equal height; panels `panel` to `stop`."""
         cdef Py_ssize_t taps = self.grid.taps, run = self.grid.run
-        cdef Py_ssize_t groups = (min(<Py_ssize_t>BLOCK, total - m) + MR - 1) // MR
-        cdef Py_ssize_t p, height
-        cdef real tile[MR * NR]
+        cdef Py_ssize_t groups = (end - m + MR - 1) // MR, p, count
+        cdef Py_ssize_t height = (end - m + groups - 1) // groups
+        cdef real tile[DEEP * MR * NR]
         for p in range(groups):
-            point(&self.grid, self.z, self.zeros, m + p * MR, total, MR, 1, MR,
-                  rows + p * MR * taps)
+            point(&self.grid, self.z, self.zeros, m + p * height, end, height, 1,
+                  height, rows + p * height * taps)
+        self.spots(m, end - m, at)
         while panel < stop:
-            for p in range(groups):
-                height = min(<Py_ssize_t>MR, total - m - p * MR)
-                forward_rows(
-                    height, self.filters - panel * NR <= LANES, taps, run,
-                    rows + p * MR * taps, self.packed + panel * taps * run * NR, tile)
-                self.finish(tile, m + p * MR, height, panel * NR)
+            p = 0
+            while p < groups:
+                count = min(<Py_ssize_t>DEEP, groups - p)
+                forward_tile(
+                    height, self.filters - panel * NR <= LANES, count, taps, run,
+                    rows + p * height * taps, self.packed + panel * taps * run * NR,
+                    tile)
+                finish_rows(
+                    &self.end, tile, at + p * height,
+                    min(count * height, end - m - p * height), panel * NR,
+                    self.filters, self.x)
+                p += count
             panel += 1
 
-    cdef void finish(
-        self, real* tile, Py_ssize_t m, Py_ssize_t height, Py_ssize_t f
+    cdef void spots(
+        self, Py_ssize_t m, Py_ssize_t count, Py_ssize_t* at
     ) noexcept nogil:
-        """Bias and tail; then to where the positions lie in x."""
-        cdef Py_ssize_t left = min(<Py_ssize_t>LANES, self.filters - f)
-        cdef Py_ssize_t right = self.filters - f - LANES
-        cdef Py_ssize_t area = self.grid.rows * self.grid.cols, r, image, i, j, at
-        cdef vec factor0 = factor_of(&self.end, f, left)
-        cdef vec offset0 = offset_of(&self.end, f, left)
-        cdef vec factor1 = splat(0)
-        cdef vec offset1 = splat(0)
-        if right > 0:
-            right = min(<Py_ssize_t>LANES, right)
-            factor1 = factor_of(&self.end, f + LANES, right)
-            offset1 = offset_of(&self.end, f + LANES, right)
+        """Where the positions from m on lie in x."""
+        cdef Py_ssize_t area = self.grid.rows * self.grid.cols, r, image, i, j
         image, j = m // area, m % area
         i = j // self.grid.cols
         j = j % self.grid.cols
-        for r in range(height):
-            if self.whole:
-                at = (m + r) * self.x_c + f
-            else:
-                at = ((image * self.x_h + i * self.stride_h + self.start_h) * self.x_w
-                      + j * self.stride_w + self.start_w) * self.x_c + f
-            store_part(
-                self.x + at,
-                ended(&self.end, load(tile + r * NR), factor0, offset0, at, left), left)
-            if right > 0:
-                store_part(
-                    self.x + at + LANES,
-                    ended(&self.end, load(tile + r * NR + LANES), factor1, offset1,
-                          at + LANES, right), right)
+        for r in range(count):
+            at[r] = ((image * self.x_h + i * self.stride_h + self.start_h) * self.x_w
+                     + j * self.stride_w + self.start_w) * self.x_c
             j += 1
             if j == self.grid.cols:
                 j = 0

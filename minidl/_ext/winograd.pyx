@@ -9,31 +9,37 @@ pass with turned, transposed filters. A. Lavin, S. Gray, "Fast algorithms for
 convolutional neural networks", 2016, has the matrices.
 """
 
-from minidl._ext.finish cimport Finish, ended, factor_of, finish_of, offset_of
+from minidl._ext.finish cimport (
+    ADDED, ADDED_BEHIND, ANY, BEHIND, PLAIN, RECTIFIED, Finish, ended_by, factor_of,
+    finish_of, offset_of,
+)
 from minidl._ext.kernel cimport Kernel
 from minidl._ext.simd cimport (
     LANES, MR, NR, load, load_part, real, splat, store, store_part, vec,
 )
-from minidl._ext.tile cimport adjoint_by_stride, forward_rows
+from minidl._ext.tile cimport adjoint_by_stride, point_tile
 
 cdef str KIND = "d" if sizeof(real) == 8 else "f"
 
 cdef enum:
     POINTS = 36
+    FEW = 8  # blocks
 
 
-cdef inline void point_input(const vec* d, Py_ssize_t s, vec* o) noexcept nogil:
-    """o = B^T d, for six vectors s apart"""
+cdef inline void point_input(
+    const vec* d, Py_ssize_t s, vec* o, Py_ssize_t t
+) noexcept nogil:
+    """o = B^T d, from six vectors s apart to six t apart"""
     cdef vec a = d[4 * s] - splat(4) * d[2 * s]
     cdef vec b = d[3 * s] - splat(4) * d[s]
     cdef vec c = d[4 * s] - d[2 * s]
     cdef vec e = splat(2) * (d[3 * s] - d[s])
     o[0] = splat(4) * d[0] - splat(5) * d[2 * s] + d[4 * s]
-    o[s] = a + b
-    o[2 * s] = a - b
-    o[3 * s] = c + e
-    o[4 * s] = c - e
-    o[5 * s] = splat(4) * d[s] - splat(5) * d[3 * s] + d[5 * s]
+    o[t] = a + b
+    o[2 * t] = a - b
+    o[3 * t] = c + e
+    o[4 * t] = c - e
+    o[5 * t] = splat(4) * d[s] - splat(5) * d[3 * s] + d[5 * s]
 
 
 cdef inline void point_output(
@@ -149,6 +155,97 @@ cdef class WinogradPack(Kernel):
                       + half * LANES, u[r])
 
 
+cdef inline void output_by(
+    Finish* end, const int kind, const real* m, Py_ssize_t height, Py_ssize_t row,
+    Py_ssize_t tall, Py_ssize_t wide, Py_ssize_t f, Py_ssize_t stop,
+    Py_ssize_t filters, Py_ssize_t at, Py_ssize_t line, real* x
+) noexcept nogil:
+    """`output_tile`, the kind of the tail known before."""
+    cdef const real* source
+    cdef Py_ssize_t apart = height * NR, n, to
+    cdef vec factor, offset
+    cdef vec d[6]
+    cdef vec t[24]
+    cdef vec o[16]
+    cdef int i, j
+    while f < stop:
+        n = LANES if filters - f // NR * NR <= LANES else NR  # of a row of m
+        source = m + f // NR * POINTS * apart + row * n + f % NR
+        n = min(<Py_ssize_t>LANES, stop - f)
+        factor, offset = factor_of(end, f, n), offset_of(end, f, n)
+        for j in range(6):
+            for i in range(6):
+                d[i] = load(source + (6 * i + j) * apart)
+            point_output(d, 1, t + j, 6)
+        for i in range(4):
+            point_output(t + 6 * i, 1, o + 4 * i, 1)
+            to = at + i * line + f
+            if tall == 4 and wide == 4 and n == LANES:
+                for j in range(4):
+                    store(x + to, ended_by(
+                        end, kind, o[4 * i + j], factor, offset, to, LANES))
+                    to += filters
+            elif i < tall:
+                for j in range(4):
+                    if j < wide:
+                        store_part(x + to, ended_by(
+                            end, kind, o[4 * i + j], factor, offset, to, n), n)
+                    to += filters
+        f += LANES
+
+
+cdef inline void output_tile(
+    Finish* end, const real* m, Py_ssize_t height, Py_ssize_t row, Py_ssize_t tall,
+    Py_ssize_t wide, Py_ssize_t f, Py_ssize_t stop, Py_ssize_t filters, Py_ssize_t at,
+    Py_ssize_t line, real* x
+) noexcept nogil:
+    """Y = A^T m A for filters f to stop, finished: the first tall x wide of it to x,
+    lines `line` apart, from `at` on. m [panel][point][height][NR], of which one row."""
+    if end.kind == PLAIN:
+        output_by(end, PLAIN, m, height, row, tall, wide, f, stop, filters, at, line, x)
+    elif end.kind == RECTIFIED:
+        output_by(end, RECTIFIED, m, height, row, tall, wide, f, stop, filters, at,
+                  line, x)
+    elif end.kind == ADDED:
+        output_by(end, ADDED, m, height, row, tall, wide, f, stop, filters, at, line, x)
+    elif end.kind == BEHIND:
+        output_by(end, BEHIND, m, height, row, tall, wide, f, stop, filters, at, line,
+                  x)
+    elif end.kind == ADDED_BEHIND:
+        output_by(end, ADDED_BEHIND, m, height, row, tall, wide, f, stop, filters, at,
+                  line, x)
+    else:
+        output_by(end, ANY, m, height, row, tall, wide, f, stop, filters, at, line, x)
+
+
+cdef inline void input_tile(
+    const real* z, const bint inside, Py_ssize_t line, Py_ssize_t step, Py_ssize_t n,
+    Py_ssize_t y, Py_ssize_t x, Py_ssize_t h, Py_ssize_t w, real* v, Py_ssize_t apart
+) noexcept nogil:
+    """v[point apart] = B^T d B of n channels of the tile at (y, x) of h x w pixels:
+    row by row, then down. Pixels outside are zeros, and not read."""
+    cdef vec d[6]
+    cdef vec t[POINTS]
+    cdef vec o[6]
+    cdef int i, j
+    for i in range(6):
+        if inside or 0 <= y + i < h:
+            for j in range(6):
+                if inside:
+                    d[j] = load(z + i * line + j * step)
+                else:
+                    d[j] = load_part(
+                        z + i * line + j * step, n if 0 <= x + j < w else 0)
+            point_input(d, 1, t + 6 * i, 1)
+        else:
+            for j in range(6):
+                t[6 * i + j] = splat(0)
+    for j in range(6):
+        point_input(t + j, 6, o, 1)
+        for i in range(6):
+            store(v + (6 * i + j) * apart, o[i])
+
+
 cdef class WinogradGrid(Kernel):
     """The tiles of n images h x w x c whose 4x4 outputs cover rows x cols."""
 
@@ -167,154 +264,144 @@ cdef class WinogradGrid(Kernel):
         self.z = <const real*>self.read(z, KIND)
 
     cdef void transform(
-        self, Py_ssize_t tile, real* v, Py_ssize_t apart
+        self, Py_ssize_t tile, real* v, Py_ssize_t apart, Py_ssize_t ahead
     ) noexcept nogil:
-        """v[point apart + c] = B^T d B of one tile, all channels"""
-        cdef Py_ssize_t image = tile // (self.down * self.right), c, k, line, row
+        """v[point apart + c / LANES ahead + c % LANES] = B^T d B, one tile, all c"""
+        cdef Py_ssize_t image = tile // (self.down * self.right), c = 0, n, line
         cdef Py_ssize_t at = tile % (self.down * self.right)
         cdef Py_ssize_t y = at // self.right * 4 - self.top
         cdef Py_ssize_t x = at % self.right * 4 - self.left
         cdef bint inside = (y >= 0 and x >= 0 and y + 6 <= self.h and x + 6 <= self.w)
         cdef const real* z = self.z + ((image * self.h + y) * self.w + x) * self.c
-        cdef int i, j
-        cdef vec d[POINTS]
-        cdef vec t[POINTS]
-        c = 0
         line = self.w * self.c
         while c < self.c:
-            k = min(<Py_ssize_t>LANES, self.c - c)
-            for i in range(6):
-                row = i * line + c
-                if inside and k == LANES:
-                    for j in range(6):
-                        d[i * 6 + j] = load(z + row + j * self.c)
-                    continue
-                for j in range(6):
-                    if 0 <= y + i < self.h and 0 <= x + j < self.w:
-                        d[i * 6 + j] = load_part(z + row + j * self.c, k)
-                    else:
-                        d[i * 6 + j] = splat(0)
-            for j in range(6):
-                point_input(d + j, 6, t + j)
-            for i in range(6):
-                point_input(t + 6 * i, 1, d + 6 * i)
-            for i in range(POINTS):
-                store(v + i * apart + c, d[i])
+            n = min(<Py_ssize_t>LANES, self.c - c)
+            if inside and n == LANES:
+                input_tile(
+                    z + c, True, line, self.c, n, y, x, self.h, self.w, v, apart)
+            else:
+                input_tile(
+                    z + c, False, line, self.c, n, y, x, self.h, self.w, v, apart)
+            v += ahead
             c += LANES
 
 
 cdef class Winograd(WinogradGrid):
-    """x = act(scale * (z * w + b) + shift + add), w packed by WinogradPack"""
+    """x = act(scale * (z * w + b) + shift + add), w packed by WinogradPack
+
+    A block of tiles is `groups` groups of `height`: those of a register tile."""
 
     cdef const real* u
     cdef real* x
-    cdef real* slots  # per thread: transformed tiles, then their products
-    cdef Finish end
-    cdef Py_ssize_t block, panels, blocks, split
+    cdef real* slots  # per buffer v [group][point][c / LANES][height][LANES]
+    cdef Finish end  # and per thread m [group][panel][point][height][NR]
+    cdef Py_ssize_t height, groups, panels, blocks, split, v_size, m_size
+    cdef bint common  # few blocks: each has a buffer, and all are transformed first
+    cdef bint transforming
 
     def __init__(self, z, u, x, pad, scratch, b=None, tail=None):
         self.measure(z, x, pad)
         self.panels = (self.f + NR - 1) // NR
         self.u = <const real*>self.read(u, KIND, POINTS * self.panels * self.c * NR)
         self.x = <real*>self.write(x, KIND)
-        self.block = Winograd.tiles_of(self.c, self.f)
+        self.blocks, self.groups, self.height = Winograd.layout(
+            self.tiles, self.c, self.f)
+        self.v_size = POINTS * self.groups * self.height * self.wide
+        self.m_size = POINTS * self.groups * self.height * self.panels * NR
         self.slots = <real*>self.write(scratch, "B")
-        self.blocks = (self.tiles + self.block - 1) // self.block
+        self.common = self.blocks < FEW
         self.split = 1
-        if self.blocks < 8:  # few blocks: share out the panels of filters too
-            self.split = min(self.panels, 8 // self.blocks)
+        if self.common:
+            self.split = min(self.panels, (FEW + self.blocks - 1) // self.blocks)
         self.end = finish_of(self, KIND, b, tail, 0)
 
     @staticmethod
-    def tiles_of(c, f):
-        """Tiles of a block: their transforms fit the L2 cache, but there are enough
-        of them to be worth one pass over all of u."""
-        fit = 196_608 // (POINTS * (c + f))
-        return max(4, min(16, fit // MR)) * MR
+    def layout(tiles, c, f):
+        """Blocks, groups of each and tiles of a group. What is transformed fits the L2
+        cache, 400 KB in float32, but there are enough tiles to be worth one pass over
+        u (measured with 2 MB of L2 cache and c, f from 16 to 512)."""
+        most = max(98_304 // (POINTS * (c + f)), 28, min(112, c * f // 2048))
+        blocks = max(1, -(-tiles // (-(-most // MR) * MR)), min(4, tiles // MR))
+        groups = max(1, -(-tiles // (blocks * MR)))
+        return blocks, groups, max(1, -(-tiles // (blocks * groups)))
 
     @staticmethod
-    def scratch(c, f, threads):
+    def scratch(tiles, c, f, threads):
         """Bytes of transformed tiles and of their products."""
+        blocks, groups, height = Winograd.layout(tiles, c, f)
         wide = (c + LANES - 1) // LANES * LANES
-        size = wide + (f + NR - 1) // NR * NR
-        return threads * POINTS * Winograd.tiles_of(c, f) * size * sizeof(real)
+        deep = (f + NR - 1) // NR * NR
+        buffers = blocks if blocks < FEW else threads
+        count = POINTS * groups * height * sizeof(real)
+        return count * (buffers * wide + threads * deep)
 
     cdef void run(self) noexcept nogil:
+        if self.common:
+            self.transforming = True
+            self.share(self.blocks * self.groups * self.height,
+                       self.tiles * POINTS * self.c)
+        self.transforming = False
         self.share(self.blocks * self.split,
                    self.tiles * POINTS * self.c * self.f // 8)
 
     cdef void part(self, Py_ssize_t item, int slot) noexcept nogil:
-        cdef Py_ssize_t block = self.block, p, k, point
-        cdef Py_ssize_t first = item % self.blocks * block, share = item // self.blocks
+        cdef Py_ssize_t k, first, count
+        cdef Py_ssize_t block = item % self.blocks, share = item // self.blocks
         cdef Py_ssize_t panel = share * self.panels // self.split
         cdef Py_ssize_t stop = (share + 1) * self.panels // self.split
-        cdef Py_ssize_t count = min(block, self.tiles - first)
-        cdef Py_ssize_t size = self.wide + self.panels * NR
-        cdef real* v = self.slots + slot * POINTS * block * size
-        cdef real* m = v + POINTS * block * self.wide
-        cdef const real* u
+        cdef real* v = self.slots + block * self.v_size
+        cdef real* m = self.slots + self.blocks * self.v_size + slot * self.m_size
+        first = self.tiles * block // self.blocks
+        count = self.tiles * (block + 1) // self.blocks - first
+        if self.transforming:
+            if share < count:
+                self.place(first + share, share, v)
+            return
+        if not self.common:
+            v = self.slots + slot * (self.v_size + self.m_size)
+            m = v + self.v_size
+            for k in range(count):
+                self.place(first + k, k, v)
+        self.multiply(v, m, (count + self.height - 1) // self.height, panel, stop)
         for k in range(count):
-            self.transform(first + k, v + k * self.wide, block * self.wide)
-        for point in range(POINTS):
-            for p in range(panel, stop):
-                u = self.u + (point * self.panels + p) * self.c * NR
-                k = 0
-                while k < count:
-                    self.multiply(
-                        v + (point * block + k) * self.wide, u,
-                        m + ((point * self.panels + p) * block + k) * NR,
-                        self.f - p * NR <= LANES)
-                    k += MR
-        for k in range(count):
-            self.collect(first + k, m + k * NR, panel * NR, min(stop * NR, self.f))
+            self.collect(
+                first + k, m + k // self.height * self.panels * POINTS * self.height
+                * NR, k % self.height, panel * NR, min(stop * NR, self.f))
+
+    cdef void place(self, Py_ssize_t tile, Py_ssize_t k, real* v) noexcept nogil:
+        """Transform a tile to where the k-th of a block belongs."""
+        cdef Py_ssize_t apart = self.height * self.wide
+        self.transform(
+            tile, v + k // self.height * POINTS * apart + k % self.height * LANES,
+            apart, self.height * LANES)
 
     cdef void multiply(
-        self, const real* v, const real* u, real* m, bint narrow
+        self, const real* v, real* m, Py_ssize_t groups, Py_ssize_t panel,
+        Py_ssize_t stop
     ) noexcept nogil:
-        """MR rows of the product of one point; nobody looks at those past the last."""
-        cdef const real* rows[MR]
-        cdef int i
-        for i in range(MR):
-            rows[i] = v
-            v += self.wide
-        forward_rows(MR, narrow, 1, self.c, rows, u, m)
+        """The products of a block, point by point."""
+        cdef Py_ssize_t h = self.height, point, p
+        for point in range(POINTS):
+            for p in range(panel, stop):
+                point_tile(
+                    h, self.f - p * NR <= LANES, groups, self.c,
+                    v + point * h * self.wide, POINTS * h * self.wide,
+                    self.u + (point * self.panels + p) * self.c * NR,
+                    m + (p * POINTS + point) * h * NR, self.panels * POINTS * h * NR)
 
     cdef void collect(
-        self, Py_ssize_t tile, const real* m, Py_ssize_t f, Py_ssize_t stop
+        self, Py_ssize_t tile, const real* m, Py_ssize_t row, Py_ssize_t f,
+        Py_ssize_t stop
     ) noexcept nogil:
         """Y = A^T m A of filters f to stop, finished, to where the tile lies in x"""
-        cdef Py_ssize_t image = tile // (self.down * self.right), n, at
+        cdef Py_ssize_t image = tile // (self.down * self.right)
         cdef Py_ssize_t spot = tile % (self.down * self.right)
         cdef Py_ssize_t y = spot // self.right * 4, x = spot % self.right * 4
-        cdef Py_ssize_t tall = min(<Py_ssize_t>4, self.rows - y)
-        cdef Py_ssize_t wide = min(<Py_ssize_t>4, self.cols - x)
-        cdef Py_ssize_t corner = ((image * self.rows + y) * self.cols + x) * self.f
-        cdef Py_ssize_t apart = self.panels * self.block * NR
-        cdef const real* source
-        cdef vec factor
-        cdef vec offset
-        cdef vec d[POINTS]
-        cdef vec t[24]
-        cdef vec o[16]
-        cdef int i, j
-        while f < stop:
-            n = min(<Py_ssize_t>LANES, stop - f)
-            source = m + f // NR * self.block * NR + f % NR
-            for i in range(POINTS):
-                d[i] = load(source + i * apart)
-            for j in range(6):
-                point_output(d + j, 6, t + j, 6)
-            for i in range(4):
-                point_output(t + 6 * i, 1, o + 4 * i, 1)
-            factor = factor_of(&self.end, f, n)
-            offset = offset_of(&self.end, f, n)
-            for i in range(tall):
-                for j in range(wide):
-                    at = corner + (i * self.cols + j) * self.f + f
-                    store_part(
-                        self.x + at,
-                        ended(&self.end, o[4 * i + j], factor, offset, at, n), n)
-            f += LANES
+        output_tile(
+            &self.end, m, self.height, row, min(<Py_ssize_t>4, self.rows - y),
+            min(<Py_ssize_t>4, self.cols - x), f, stop, self.f,
+            ((image * self.rows + y) * self.cols + x) * self.f, self.cols * self.f,
+            self.x)
 
 
 cdef class WinogradWeights(WinogradGrid):
@@ -378,7 +465,7 @@ cdef class WinogradWeights(WinogradGrid):
         cdef Py_ssize_t high = (self.c + MR - 1) // MR
         if self.phase == 0:
             self.transform(self.first + item, self.v + item * self.wide,
-                           self.block * self.wide)
+                           self.block * self.wide, LANES)
             self.spread(self.first + item, self.e + item * NR)
         elif self.phase == 1:
             self.correlate(item // high, item % high * MR)

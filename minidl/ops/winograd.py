@@ -45,11 +45,13 @@ def packed(c: int, f: int, itemsize: int) -> int:
 def book(shape: Geometry, threads: int, itemsize: int) -> Book:
     """Transformed filters; transformed tiles of all directions."""
     k, c, f = kernels(itemsize), shape.c, shape.f
-    back = packed(f, c, itemsize) * itemsize + k.Winograd.scratch(f, c, threads)
-    sums = k.WinogradWeights.scratch(tiles(shape.n, shape.out), c, f)
+    count = tiles(shape.n, shape.out)
+    back = k.Winograd.scratch(tiles(shape.n, shape.size), f, c, threads)
+    back += packed(f, c, itemsize) * itemsize
+    sums = k.WinogradWeights.scratch(count, c, f)
     return Book(
         const={"winograd": Array((packed(c, f, itemsize),))},
-        scratch=k.Winograd.scratch(c, f, threads),
+        scratch=k.Winograd.scratch(count, c, f, threads),
         adjoint_scratch=max(back, sums),
     )
 

@@ -1,0 +1,144 @@
+/* The register tile: up to MR rows by NR columns of a product, kept in registers.
+
+     forward_tile  x[r, f] = sum_t sum_l a[t][r][l] b[t run + l, f]   rows by pointers
+     point_tile    x[r, f] = sum_l a[r][l] b[l, f]   rows side by side, LANES of each
+     adjoint_tile  g[l, f] = sum_m a[m][l] e[m, f]   over pixels m
+
+   b and e are panels of NR columns, filled up with zeros; a narrow one has LANES. Every
+   accumulator has a name, for GCC keeps arrays in registers only when it feels like it.
+   There is a copy of each tile for each height, and for narrow panels. */
+#ifndef MINIDL_TILE_H
+#define MINIDL_TILE_H
+#include "simd.h"
+
+#if MR > 6
+#define ROWS(do) do(0) do(1) do(2) do(3) do(4) do(5) do(6) do(7) do(8) do(9) do(10) \
+  do(11) do(12) do(13)
+#define HEIGHTS(do) do(1) do(2) do(3) do(4) do(5) do(6) do(7) do(8) do(9) do(10) do(11) \
+  do(12) do(13) do(14)
+#else
+#define ROWS(do) do(0) do(1) do(2) do(3) do(4) do(5)
+#define HEIGHTS(do) do(1) do(2) do(3) do(4) do(5) do(6)
+#endif
+
+/* row i of the accumulators: p and q are its halves */
+#define ZERO(i) vec p##i = {0}, q##i = {0};
+#define FROM(i) const real *a##i = i < height ? rows[i] : 0;
+#define STEP(i, entry) \
+  if (i < height) { \
+    vec v = splat(entry); \
+    p##i = p##i + v * b0; \
+    if (halves == 2) q##i = q##i + v * b1; \
+  }
+#define BY_POINTER(i) STEP(i, a##i[k])
+#define BY_POINTER_TWICE(i) STEP(i, a##i[k]) \
+  if (i < height) p##i = p##i + splat(a##i[k + 1]) * b1;
+#define SIDE_BY_SIDE(i) STEP(i, a[i * LANES + l])
+#define IN_A_ROW(i) STEP(i, a[i])
+#define WRITE(i) \
+  if (i < height) { \
+    store(x + i * apart, p##i); \
+    if (halves == 2) store(x + i * apart + LANES, q##i); \
+  }
+
+/* `count` tiles [height, NR], of rows [count][taps, height] */
+INLINE void forward_of(const int height, const int halves, ssize_t count, ssize_t taps,
+                       ssize_t run, const real **rows, const real *panel, real *x) {
+  const ssize_t apart = NR;
+  for (; count > 0; count--, x += height * apart) {
+    const real *b = panel;
+    ROWS(ZERO)
+    for (ssize_t t = 0; t < taps; t++, rows += height) {
+      ssize_t k = 0;
+      ROWS(FROM)
+      /* a narrow one takes two entries of each row at a time: fewer pointers to load */
+      for (; halves == 1 && k + 2 <= run; k += 2, b += 2 * LANES) {
+        vec b0 = load(b), b1 = load(b + LANES);
+        ROWS(BY_POINTER_TWICE)
+      }
+      for (; k < run; k++, b += halves * LANES) {
+        vec b0 = load(b), b1 = halves == 2 ? load(b + LANES) : b0;
+        ROWS(BY_POINTER)
+      }
+    }
+    ROWS(WRITE)
+  }
+}
+
+/* `count` tiles [height, halves LANES], x_apart from each other, of
+   a [depth / LANES][height, LANES], a_apart from each other */
+INLINE void point_of(const int height, const int halves, ssize_t count, ssize_t depth,
+                     const real *from, ssize_t a_apart, const real *panel, real *x,
+                     ssize_t x_apart) {
+  const ssize_t apart = halves * LANES;
+  for (; count > 0; count--, from += a_apart, x += x_apart) {
+    const real *a = from, *b = panel;
+    ROWS(ZERO)
+    for (ssize_t k = depth; k > 0; k -= LANES, a += height * LANES) {
+      ssize_t stop = k < LANES ? k : LANES;
+      for (ssize_t l = 0; l < stop; l++, b += halves * LANES) {
+        vec b0 = load(b), b1 = halves == 2 ? load(b + LANES) : b0;
+        ROWS(SIDE_BY_SIDE)
+      }
+    }
+    ROWS(WRITE)
+  }
+}
+
+/* g [height, NR]. Pixel m's entries are at a + m stride, or at rows[m] + stride if
+   there are rows. */
+INLINE void adjoint_of(const int height, const int halves, ssize_t pixels,
+                       const real **rows, ssize_t stride, const real *a, const real *e,
+                       real *x) {
+  const ssize_t apart = NR;
+  ROWS(ZERO)
+  for (ssize_t m = 0; m < pixels; m++, e += NR) {
+    vec b0 = load(e), b1 = halves == 2 ? load(e + LANES) : b0;
+    if (rows) a = rows[m] + stride;
+    ROWS(IN_A_ROW)
+    if (!rows) a += stride;
+  }
+  ROWS(WRITE)
+}
+
+#define FORWARD(h) \
+  case h: \
+    if (narrow) forward_of(h, 1, count, taps, run, rows, b, x); \
+    else forward_of(h, 2, count, taps, run, rows, b, x); \
+    break;
+static void forward_tile(ssize_t height, int narrow, ssize_t count, ssize_t taps,
+                         ssize_t run, const real **rows, const real *b, real *x) {
+  switch (height) { HEIGHTS(FORWARD) }
+}
+
+#define POINT(h) \
+  case h: \
+    if (narrow) point_of(h, 1, count, depth, a, a_apart, b, x, x_apart); \
+    else point_of(h, 2, count, depth, a, a_apart, b, x, x_apart); \
+    break;
+static void point_tile(ssize_t height, int narrow, ssize_t count, ssize_t depth,
+                       const real *a, ssize_t a_apart, const real *b, real *x,
+                       ssize_t x_apart) {
+  switch (height) { HEIGHTS(POINT) }
+}
+
+#define BY_ROWS(h) \
+  case h: \
+    if (narrow) adjoint_of(h, 1, pixels, rows, l, 0, e, g); \
+    else adjoint_of(h, 2, pixels, rows, l, 0, e, g); \
+    break;
+static void adjoint_by_rows(ssize_t height, int narrow, ssize_t pixels,
+                            const real **rows, ssize_t l, const real *e, real *g) {
+  switch (height) { HEIGHTS(BY_ROWS) }
+}
+
+#define BY_STRIDE(h) \
+  case h: \
+    if (narrow) adjoint_of(h, 1, pixels, 0, stride, a, e, g); \
+    else adjoint_of(h, 2, pixels, 0, stride, a, e, g); \
+    break;
+static void adjoint_by_stride(ssize_t height, int narrow, ssize_t pixels, const real *a,
+                              ssize_t stride, const real *e, real *g) {
+  switch (height) { HEIGHTS(BY_STRIDE) }
+}
+#endif
