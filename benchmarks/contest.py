@@ -12,7 +12,7 @@ from statistics import median
 from typing import Any
 
 HERE = Path(__file__).parent
-PAUSE = 0.05  # seconds, in which the threads of the one before go to sleep
+PAUSE = 0.25  # seconds: the threads of the one before spin for up to 0.2, then sleep
 MOST = 2000  # runs in a turn
 CLOSE = 1e-3  # relative: float32 by different roads, through up to 50 layers
 

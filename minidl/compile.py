@@ -208,7 +208,8 @@ class Draft:
             return
         book = self.books[name]
         x = self.x[last.name] = self.region(last.name, Array(last.shape, last.dtype))
-        tape = {k: self.region(f"{name}.{k}", a) for k, a in book.tape.items()}
+        kept = {**book.tape, **(book.seats if name in self.needed else {})}
+        tape = {k: self.region(f"{name}.{k}", a) for k, a in kept.items()}
         self.tapes[name] = tape
         self.tapes |= {one: {} for one in tail}
         joined = tuple(

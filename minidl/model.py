@@ -187,7 +187,8 @@ class Model:
         with self._lock:
             engine = self._engine(names, given, train=train)
             engine.run(given)
-            self.store.version += train  # the statistics moved
+            if train:
+                self.store.version += 1  # the statistics moved
             outs = zip(names, engine.plan.outputs, strict=True)
             return {name: engine.array(one).copy() for name, one in outs}
 
@@ -551,11 +552,12 @@ class Model:
             name: checked(name, self.graph.nodes[name]["node"], array)
             for name, array in zip(names, x, strict=True)
         }
-        batches = {name: len(array) for name, array in given.items()}
-        if len(set(batches.values())) > 1:
+        if len({len(array) for array in given.values()}) > 1:
+            batches = {name: len(array) for name, array in given.items()}
             raise DataError(f"{self.name}: the inputs differ in batch size: {batches}")
         for name, array in given.items():
-            check_labels(self.graph, name, array)
+            if array.dtype.kind != "f":
+                check_labels(self.graph, name, array)
         return {name: given[name] for name in needed}
 
     def _seeds(
@@ -630,16 +632,14 @@ class Model:
         self, outputs: Sequence[str], given: Mapping[str, np.ndarray], **how: Any
     ) -> Engine:
         """The engine for these outputs and shapes; a few are kept."""
-        shapes = {name: array.shape for name, array in given.items()}
         rules = how.get("rules")
-        key = (
-            tuple(outputs), tuple(shapes.values()), get_threads(),
-            *(tuple(v) if isinstance(v, tuple) else v for k, v in how.items()
-              if k != "rules"),
-        )
+        sizes = [array.shape for array in given.values()]
+        others = [value for name, value in how.items() if name != "rules"]
+        key = (*outputs, *sizes, get_threads(), *others)
         store = self.store
         engine = None if rules else self._engines.get(key)
         if engine is None:
+            shapes = {name: array.shape for name, array in given.items()}
             plan = self._compile(outputs, shapes, **how)
             affordable(f"{self.name} at batch {next(iter(shapes.values()))[0]}",
                        plan.bytes)

@@ -78,15 +78,17 @@ class Spec:
 class Book:
     """What an op needs besides z, theta and x; every region is handed to it.
 
-    tape     what the adjoint rereads and is neither z nor x: argmax, mask, statistics
+    tape     what the adjoint rereads and is neither z nor x: mask, statistics
     const    what `prepare` derives from theta alone: packed weights
     scratch  bytes that live for one call, forward and adjoint
+    seats    more of a tape, left out where no adjoint follows: argmax
     """
 
     tape: Mapping[str, Array] = field(default_factory=dict)
     const: Mapping[str, Array] = field(default_factory=dict)
     scratch: int = 0
     adjoint_scratch: int = 0
+    seats: Mapping[str, Array] = field(default_factory=dict)
 
 
 def entries(shape: Shape) -> int:

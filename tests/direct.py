@@ -27,7 +27,7 @@ def both(op, z, theta, epsilon=None, threads=4):
     x = np.full((len(z), *spec.x), np.nan, dtype)
     book = op.book(z.shape, x.shape, threads, x.itemsize)
     held = SimpleNamespace(**theta, **space(book.const, dtype))
-    tape = SimpleNamespace(**space(book.tape, dtype))
+    tape = SimpleNamespace(**space({**book.tape, **book.seats}, dtype))
     if book.const:
         run(op.prepare(held))
     run(op.forward(z, held, x, tape, np.full(book.scratch, 255, np.uint8)))

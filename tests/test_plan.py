@@ -174,7 +174,7 @@ def test_memory_is_reused():
         x = dl.tanh(dl.max_pool(x, 3, stride=1, pad=1))
     plan = dl.Model(z, x).plan(4)
     one = 4 * 32 * 32 * 8 * 4
-    assert plan.bytes < 3.2 * one  # two images and an argmax, for twenty nodes
+    assert plan.bytes < 2.1 * one  # two images, for twenty nodes
     aliased = [r for r in plan.regions if r.of is not None]
     assert len(aliased) == 10  # each tanh writes over what it reads
 

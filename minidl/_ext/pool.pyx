@@ -1,18 +1,18 @@
 """Max pooling and its adjoints.
 
 A vector holds LANES channels of one pixel. Forward gathers a window into a vector of x;
-an adjoint gathers, for a pixel of z, the windows that cover it: so every output is
-written once, by one thread, in a fixed order.
+an adjoint goes, for a row of z, over the windows that cover it: so every row is written
+by one thread, in a fixed order.
 """
 
 from libc.math cimport INFINITY
 
 from minidl._ext.finish cimport Finish, ended, finish_of
 from minidl._ext.kernel cimport Kernel
-from minidl._ext.simd cimport LANES, pick, real, splat, vec, vmask
+from minidl._ext.simd cimport LANES, pick, real, splat, vec
 from minidl._ext.window cimport (
-    Frame, Run, beats, covering, cuts, follow, give, holds, lanes, meets, pack, stands,
-    take, tap, taps, vectors,
+    Frame, Run, challenge, covering, cuts, follow, give, lanes, meets, pack, plus_where,
+    stands, take, tap, taps, unpack, vectors,
 )
 
 cdef str KIND = "d" if sizeof(real) == 8 else "f"
@@ -76,7 +76,7 @@ cdef class MaxPool(Pooling):
     cdef void row(self, Py_ssize_t row, Run k) noexcept nogil:
         cdef Py_ssize_t wide = words(self.f.w.count, self.bits) * self.f.c
         if self.seats == NULL:
-            largest(self.z, self.x, NULL, 0, self.first, self.f, row, k)
+            largest(self.z, self.x, NULL, WORD, self.first, self.f, row, k)
         else:
             largest(self.z, self.x, self.seats + row * wide, self.bits, self.first,
                     self.f, row, k)
@@ -86,37 +86,35 @@ cdef inline void largest(
     const real* z, real* x, real* seats, int bits, bint first, Frame f,
     Py_ssize_t row, Run k,
 ) noexcept nogil:
-    """A row of windows, with the seats of this row"""
-    cdef Py_ssize_t i = row % f.h.count, j, c, n, a, b
+    """A row of windows, with its seats: as many at a time as a word holds"""
+    cdef Py_ssize_t i = row % f.h.count, j = 0, end, c, n, a, b, side = WORD // bits
     cdef Run r = taps(&f.h, i), s
-    cdef vec v, best, seat
-    cdef vmask won
-    cdef real* word = NULL
-    cdef int low = 0
+    cdef vec v, best, seat, word
+    cdef const real* window
     z += (row // f.h.count * f.h.size + i * f.h.stride - f.h.before) * f.w.size * f.c
-    for j in range(f.w.count):
-        s = taps(&f.w, j)
-        if seats != NULL:
-            low, word = j * bits % WORD, seats + j * bits // WORD * f.c
+    z -= f.w.before * f.c
+    x += row * f.w.count * f.c
+    while j < f.w.count:
+        end = min(j + side, f.w.count)
         for c in range(k.first, k.end):
             c = c * LANES
             n = min(LANES, f.c - c)
-            best, seat = splat(-INFINITY), lanes(0)
-            for a in range(r.first, r.end):
-                a = r.first + r.end - 1 - a if first else a
-                for b in range(s.first, s.end):
-                    b = s.first + s.end - 1 - b if first else b
-                    i = stands(&f, a, b) + j * f.w.stride - f.w.before
-                    v = take(z + i * f.c + c, n)
-                    won = beats(v, best)
-                    best = pick(won, v, best)
-                    if seats != NULL:
-                        seat = pick(won, lanes(a * f.w.kernel + b), seat)
-            give(x + (row * f.w.count + j) * f.c + c, best, n)
+            word = lanes(0)
+            for i in range(j, end):
+                s = taps(&f.w, i)
+                best, seat = splat(-INFINITY), lanes(0)
+                window = z + i * f.w.stride * f.c + c
+                for a in range(r.first, r.end):
+                    a = r.first + r.end - 1 - a if first else a
+                    for b in range(s.first, s.end):
+                        b = s.first + s.end - 1 - b if first else b
+                        v = take(window + stands(&f, a, b) * f.c, n)
+                        challenge(v, lanes(a * f.w.kernel + b), &best, &seat)
+                give(x + i * f.c + c, best, n)
+                word = pack(word, seat, (i - j) * bits)
             if seats != NULL:
-                if low:
-                    seat = pack(take(word + c, n), seat, low)
-                give(word + c, seat, n)
+                give(seats + c, word, n)
+        j, seats = end, seats + f.c if seats != NULL else NULL
 
 
 cdef class MaxPoolAdjoint(Pooling):
@@ -140,35 +138,59 @@ cdef class MaxPoolAdjoint(Pooling):
         self.bits = bits
 
     cdef void row(self, Py_ssize_t row, Run k) noexcept nogil:
+        """A row of delta: from each row of windows that covers it, window by window
+
+        Of windows that lie apart each pixel has one, and needs no zeros to add to."""
         cdef Frame f = self.f
-        cdef Py_ssize_t p = row % f.h.size, q, c, n, i, j, a, b
-        cdef Py_ssize_t above = row // f.h.size * f.h.count, bits = self.bits
-        cdef Py_ssize_t wide = words(f.w.count, bits) * f.c
-        cdef Run y = covering(&f.h, p), x = covering(&f.w, 0)
-        cdef vec total, word, e
-        cdef vmask here
-        cdef Py_ssize_t first = above * f.w.count * f.c, at
-        cdef const real* seats = self.seats + above * wide
+        cdef Py_ssize_t p = row % f.h.size, q, c, i, a, window
+        cdef Run y = covering(&f.h, p)
+        cdef bint apart = (
+            f.h.stride >= f.h.kernel and f.w.stride >= f.w.kernel
+            and f.h.dilation == 1 and f.w.dilation == 1)
+        cdef bint whole = (
+            apart and y.end > y.first and f.w.stride == f.w.kernel
+            and f.w.before == 0 and f.w.count * f.w.kernel >= f.w.size)
         cdef real* delta = self.delta + row * f.w.size * f.c
-        for q in range(f.w.size):
-            follow(&f.w, q, &x)
+        for q in range(0 if whole else f.w.size):
+            for c in range(k.first, k.end):
+                give(delta + q * f.c + c * LANES, splat(0), min(LANES, f.c - c * LANES))
+        for i in range(y.first, y.end):
+            a, window = tap(&f.h, p, i), row // f.h.size * f.h.count + i
+            if apart:
+                self.windows(True, window, a, delta, k)
+            elif a >= 0:
+                self.windows(False, window, a, delta, k)
+
+    cdef inline void windows(
+        self, const bint apart, Py_ssize_t row, Py_ssize_t a, real* delta, Run k
+    ) noexcept nogil:
+        """What tap row `a` of a row of windows gives to a row of delta"""
+        cdef Frame f = self.f
+        cdef Py_ssize_t bits = self.bits, side = WORD // bits, at, end
+        cdef Py_ssize_t i, j = 0, b, c, n
+        cdef Run s
+        cdef vec word, seat, e, sum
+        cdef const real* seats = self.seats + row * words(f.w.count, bits) * f.c
+        cdef real* to
+        while j < f.w.count:
+            end = min(j + side, f.w.count)
             for c in range(k.first, k.end):
                 c = c * LANES
                 n = min(LANES, f.c - c)
-                total = splat(0)
-                for i in range(y.first, y.end):
-                    a = tap(&f.h, p, i)
-                    for j in range(x.first, x.end):
-                        b = tap(&f.w, q, j)
-                        if a < 0 or b < 0:
-                            continue
-                        word = take(seats + i * wide + j * bits // WORD * f.c + c, n)
-                        here = holds(word, a * f.w.kernel + b, j * bits % WORD, bits)
-                        at = first + (i * f.w.count + j) * f.c + c
-                        e = take(self.epsilon + at, n)
-                        e = ended(&self.end, e, splat(1), splat(0), at, n)
-                        total = total + pick(here, e, splat(0))
-                give(delta + q * f.c + c, total, n)
+                word = take(seats + c, n)
+                for i in range(j, end):
+                    s = taps(&f.w, i)
+                    seat = unpack(word, (i - j) * bits, bits)
+                    at = (row * f.w.count + i) * f.c + c
+                    e = take(self.epsilon + at, n)
+                    e = ended(&self.end, e, splat(1), splat(0), at, n)
+                    to = delta + (i * f.w.stride - f.w.before) * f.c + c
+                    for b in range(s.first, s.end):
+                        at = b * f.w.dilation * f.c
+                        sum = splat(0) if apart else take(to + at, n)
+                        sum = plus_where(sum, seat, a * f.w.kernel + b, e)
+                        give(to + at, sum, n)
+            j, seats = end, seats + f.c
 
 
 cdef class MaxPoolAllAdjoint(Pooling):

@@ -8,9 +8,9 @@
 #if defined(__AVX2__)
 #include <immintrin.h>
 #ifdef MINIDL_DOUBLE
-#define OF(width, what) _mm##width##_##what##_pd
+#define OF(width, what, ...) _mm##width##_##what##_pd##__VA_ARGS__
 #else
-#define OF(width, what) _mm##width##_##what##_ps
+#define OF(width, what, ...) _mm##width##_##what##_ps##__VA_ARGS__
 #endif
 #endif
 #if defined(__AVX512F__)
@@ -39,8 +39,20 @@ INLINE void give(real *p, vec v, ssize_t n) {
   else GIVE(p, v, n);
 }
 
-/* where v is at least `best`, or NaN: so NaN wins and stays */
-INLINE vmask beats(vec v, vec best) { return (v >= best) | (v != v); }
+/* v and its seat in place of `best` and its where v is at least as large, or NaN: so NaN
+   wins and stays. GCC would make vectors of the masks. */
+INLINE void challenge(vec v, vec number, vec *best, vec *seat) {
+#if defined(__AVX512F__)
+  int won = OF(512, cmp, _mask)(v, *best, _CMP_GE_OQ);
+  won |= OF(512, cmp, _mask)(v, v, _CMP_UNORD_Q);
+  *best = OF(512, mask_mov)(*best, won, v);
+  *seat = OF(512, mask_mov)(*seat, won, number);
+#else
+  vmask won = (v >= *best) | (v != v);
+  *best = pick(won, v, *best);
+  *seat = pick(won, number, *seat);
+#endif
+}
 /* where v is `best`, or NaN */
 INLINE vmask meets(vec v, vec best) { return (v == best) | (v != v); }
 
@@ -49,7 +61,19 @@ INLINE vec lanes(mask_t t) { return (vec)(t - (vmask){0}); }
 INLINE vec pack(vec word, vec number, int low) {
   return (vec)((vmask)word | ((vmask)number << low));
 }
-INLINE vmask holds(vec word, mask_t number, int low, int bits) {
-  return (((vmask)word >> low) & (mask_t)(((long long)1 << bits) - 1)) == number;
+INLINE vec unpack(vec word, int low, int bits) {
+  return (vec)(((vmask)word >> low) & (mask_t)(((long long)1 << bits) - 1));
+}
+/* sum, and e added where the lanes of `seat` hold `number` */
+INLINE vec plus_where(vec sum, vec seat, mask_t number, vec e) {
+#if defined(__AVX512F__) && defined(MINIDL_DOUBLE)
+  int here = _mm512_cmpeq_epi64_mask((__m512i)seat, _mm512_set1_epi64(number));
+  return (vec)_mm512_mask_add_pd(sum, here, sum, e);
+#elif defined(__AVX512F__)
+  int here = _mm512_cmpeq_epi32_mask((__m512i)seat, _mm512_set1_epi32(number));
+  return (vec)_mm512_mask_add_ps(sum, here, sum, e);
+#else
+  return sum + pick((vmask)seat == number, e, splat(0));
+#endif
 }
 #endif

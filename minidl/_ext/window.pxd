@@ -9,11 +9,12 @@ from minidl._ext.simd cimport LANES, real, vec, vmask
 cdef extern from "window.h" nogil:
     vec take(const real* p, Py_ssize_t n)
     void give(real* p, vec v, Py_ssize_t n)
-    vmask beats(vec v, vec best)
+    void challenge(vec v, vec number, vec* best, vec* seat)
     vmask meets(vec v, vec best)
     vec lanes(Py_ssize_t t)
     vec pack(vec word, vec number, int low)
-    vmask holds(vec word, Py_ssize_t number, int low, int bits)
+    vec unpack(vec word, int low, int bits)
+    vec plus_where(vec sum, vec seat, Py_ssize_t number, vec e)
 
 cdef struct Axis:
     Py_ssize_t size, kernel, stride, dilation, before, after, count

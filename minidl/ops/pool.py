@@ -92,7 +92,7 @@ class Max(Pool):
         grid = self.grid(z[1:])
         words = -(-grid.axes[-1].count * self.bits(grid) // (8 * itemsize))
         rows = math.prod(axis.count for axis in grid.axes[:-1])
-        return Book(tape={"seats": Array((z[0], rows, words, z[-1]))})
+        return Book(seats={"seats": Array((z[0], rows, words, z[-1]))})
 
     def bits(self, grid: Grid) -> int:
         """What it takes to tell the taps of a window apart."""
