@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -53,7 +54,7 @@ def read(path: str | Path) -> dict[str, np.ndarray]:
     except (
         ValueError, zipfile.BadZipFile, EOFError, KeyError, AttributeError, zlib.error,
         NotImplementedError, RuntimeError, SyntaxError, TypeError, OverflowError,
-        MemoryError, RecursionError, IndexError,
+        MemoryError, RecursionError, IndexError, tokenize.TokenError,
     ) as error:  # fmt: skip  # all that zipfile and numpy.lib.format are known to raise
         raise CheckpointError(
             f"{path}: is not a file of weights (.npz): {error or type(error).__name__}"

@@ -3,24 +3,35 @@
     python tests/fuzz.py idx -runs=200000 corpus/
     python tests/fuzz.py safetensors -max_total_time=60
 
-Readers: idx, cifar, tar, npz, safetensors. A reader may return, or raise a dl.Error;
-anything else is a find. `tests/corpus/<reader>/` is replayed by the suite.
+Readers: idx, cifar, tar, npz, safetensors, picture. A reader may return, or raise a
+dl.Error; anything else is a find. The suite replays `tests/corpus/<reader>/`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from types import FunctionType
+from typing import Any
 
-import minidl as dl
-from minidl import npz
-from minidl.data import cifar, idx
-from minidl.exchange import safetensors
+guide: Any = contextlib.nullcontext()
+if __name__ == "__main__":
+    import atheris
+
+    guide = atheris.instrument_imports(include=["minidl", "PIL", "zipfile", "tarfile"])
+with guide:
+    from PIL import Image
+
+    import minidl as dl
+    from minidl import npz
+    from minidl.data import cifar, folder, idx
+    from minidl.exchange import safetensors
+
+    Image.init()  # all its decoders
 
 HOME = Path(__file__).with_name("corpus")
 
@@ -45,6 +56,7 @@ READERS: dict[str, Callable[[bytes], object]] = {
     "tar": as_file(lambda path: cifar._members(Path(path), ["a.bin"])),
     "npz": as_file(npz.read),
     "safetensors": as_file(safetensors.read),
+    "picture": as_file(lambda path: folder.Pictures([Path(path)], (8, 8), False)[0]),
 }
 
 
@@ -60,13 +72,7 @@ def one(name: str, data: bytes) -> None:
 
 def main() -> None:
     """Fuzz the reader that the command line names; the rest is libFuzzer's."""
-    import atheris
-
     name = sys.argv.pop(1)
-    for module in (npz, cifar, idx, safetensors):
-        for key, value in vars(module).items():
-            if isinstance(value, FunctionType) and value.__module__ == module.__name__:
-                setattr(module, key, atheris.instrument_func(value))
     atheris.Setup([*sys.argv, str(HOME / name)], lambda data: one(name, data))
     atheris.Fuzz()
 

@@ -103,6 +103,8 @@ def _parse(path: Any, file: Any, size: int | None, axes: int | None) -> Any:
         raise DataError(f"{path}: byte {4 + len(sizes)}: it ends within its header")
     shape = struct.unpack(f">{head[3]}I", sizes)
     wanted, start = entries(shape), 4 + len(sizes)
+    if not wanted:
+        raise DataError(f"{path}: byte 4: its header promises {shape}, which is nothing")
     if wanted > MOST:
         raise DataError(
             f"{path}: byte 4: its header promises {shape}, {wanted:,} bytes; more than "
