@@ -61,7 +61,9 @@ def run(name: str, seed: int, exact: bool) -> tuple[float, float]:
     net = make(seed=seed, exact=exact)
     train, test = dl.data.named(data)
     how = recipe(name, data)
-    net.compile(optimiser=dl.optim.SGD(how.lr, how.weight_decay, how.momentum))
+    net.compile(
+        optimiser=dl.optim.SGD(how.lr, how.weight_decay, how.momentum), clip=how.clip
+    )
     began = time.perf_counter()
     net.fit(
         train, how.epochs, batch=how.batch, schedule=how.schedule, warmup=how.warmup,

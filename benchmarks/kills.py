@@ -75,7 +75,7 @@ def trial(kills: int, seed: int = 0) -> dict[str, int]:
                 process.communicate()
             if process.returncode > 0:
                 raise SystemExit(f"resuming ended with {process.returncode}")
-            left = [one for one in os.listdir(home) if one not in ("run.npz", "end.npz")]
+            left = set(os.listdir(home)) - {"run.npz", "end.npz"}
             count["inside"] += bool(left)  # killed while it wrote
             if file.exists():
                 npz.read(file)  # checks its checksum

@@ -196,7 +196,7 @@ BROKEN_MNIST = {
             (home / makers.IDX[0]).write_bytes(makers.idx(np.zeros((0, 28, 28)))),
             (home / makers.IDX[1]).write_bytes(makers.idx(np.zeros(0))),
         ],
-        "at least one",
+        "which is nothing",
     ),
     "a folder": (
         lambda home: [

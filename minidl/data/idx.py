@@ -104,7 +104,9 @@ def _parse(path: Any, file: Any, size: int | None, axes: int | None) -> Any:
     shape = struct.unpack(f">{head[3]}I", sizes)
     wanted, start = entries(shape), 4 + len(sizes)
     if not wanted:
-        raise DataError(f"{path}: byte 4: its header promises {shape}, which is nothing")
+        raise DataError(
+            f"{path}: byte 4: its header promises {shape}, which is nothing"
+        )
     if wanted > MOST:
         raise DataError(
             f"{path}: byte 4: its header promises {shape}, {wanted:,} bytes; more than "
