@@ -75,12 +75,22 @@ def fold(
         numbers.setdefault(_structure(nodes, kinds, reads)[0], len(numbers))
         for nodes in inside
     ]
+    home = {name: k for k, nodes in enumerate(inside) for name in nodes}
+    sources = [  # of each item, as items
+        {home[s] for name in nodes for s in reads[name] if s in home} for nodes in inside
+    ]
+
+    def linked(i: int, period: int) -> bool:
+        """Whether the second of two windows reads the first."""
+        second = sources[i + period : i + 2 * period]
+        return any(i <= s < i + period for found in second for s in found)
+
     runs: list[list[tuple[int, int]]] = [[] for _ in items]  # that begin here
     for period in range(1, min(PERIOD, n // 2) + 1):
         run = 0
         for i in range(n - period - 1, -1, -1):
             run = run + 1 if sort[i] == sort[i + period] else 0
-            if run >= period:
+            if run >= period and linked(i, period):
                 runs[i].append((run // period + 1, period))
     users: dict[Id, list[Id]] = {}
     for name in (one for nodes in inside for one in nodes):
