@@ -12,8 +12,9 @@ import minidl as dl
 from minidl import draw
 from minidl.draw.blocks import scene
 from minidl.draw.columns import wrap
+from minidl.draw.drawing import HEAD, LINE, TEXT
 from minidl.draw.label import width
-from minidl.draw.layout import HEAD, LINE, TEXT, layout
+from minidl.draw.layout import layout
 from minidl.draw.picture import Rect, paint
 from minidl.draw.svg import svg
 from minidl.network import build

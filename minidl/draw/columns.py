@@ -14,8 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from .label import width
-from .layout import (
+from .drawing import (
     LANE,
     MARGIN,
     PAD,
@@ -28,6 +27,7 @@ from .layout import (
     Layout,
     Point,
 )  # fmt: skip
+from .label import width
 
 TALL = 2000  # pixels: what is lower stays in one column
 ASPECT = math.sqrt(2)  # width to height: the pages that printers have

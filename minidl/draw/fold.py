@@ -77,7 +77,8 @@ def fold(
     ]
     home = {name: k for k, nodes in enumerate(inside) for name in nodes}
     sources = [  # of each item, as items
-        {home[s] for name in nodes for s in reads[name] if s in home} for nodes in inside
+        {home[s] for name in nodes for s in reads[name] if s in home}
+        for nodes in inside
     ]
 
     def linked(i: int, period: int) -> bool:

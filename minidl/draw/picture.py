@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from .drawing import HEAD, LINE, MARGIN, TEXT, Box, Edge, Frame, Layout, Point
 from .label import width
-from .layout import HEAD, LINE, MARGIN, TEXT, Box, Edge, Frame, Layout, Point
 
 # style: (fill, stroke) on light and on dark ground
 SHADES = {

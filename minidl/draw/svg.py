@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from .layout import Point
+from .drawing import Point
 from .picture import SHADES, TIP, Line, Picture, Rect, Text, number
 
 FONT = "Helvetica, Arial, 'DejaVu Sans', sans-serif"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from .drawing import Point
 from .label import width
-from .layout import Point
 from .picture import SHADES, TIP, Line, Picture, Rect, Shape, Text, number
 
 UNIT = 0.75  # big points in a pixel
