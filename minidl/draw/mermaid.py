@@ -50,6 +50,7 @@ def quote(text: str) -> str:
     >>> quote('a<b> "c"'), quote("5x5/2, 1.5")
     ('a#60;b#62; #34;c#34;', '5x5/2, 1.5')
     """
+    text = text.replace("\\n", "\\\u2060n")  # or Mermaid would begin a new line
     return "".join(
         c if c.isalnum() or c in " .,/+-" else f"#{ord(c)};" for c in text
     )
