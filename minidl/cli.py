@@ -59,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
     command(models, "names", "many", "json")
     command(summary, "model", "variant")
     command(draw, "model", "variant", "output", "detail", "fold", "depth",
-            "columns", "images")  # fmt: skip
+            "columns", "images", "view", "train")  # fmt: skip
     command(export, "model", "variant", "file")
     command(check, "model", "variant", "seed")
     command(profile, "model", "variant", "train", "images", "threads", "json")
@@ -191,6 +191,11 @@ OPTIONS: dict[str, Option] = {
     "pictures": (("pictures",), {"metavar": "PICTURE", "nargs": "+"}),
     "top": number("--top", 3, 1, "how many classes to name"),
     "output": (("-o", "--out"), {"metavar": "FILE.svg", "required": True}),
+    "view": (
+        ("--view",),
+        {"choices": ["network", "plan"], "default": "network",
+         "help": "what to draw (network)"},
+    ),
     "detail": (
         ("--detail",),
         {"choices": ["plain", "shapes", "full"], "default": "shapes",
@@ -262,7 +267,8 @@ def draw(options: argparse.Namespace) -> int:
     build(options).draw(
         options.out, options.detail, options.fold, options.depth, options.columns,
         options.batch, (OPEN, OPEN),  # where a network leaves it open
-    )
+        options.view, options.train,
+    )  # fmt: skip
     print(options.out)
     return 0
 

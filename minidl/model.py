@@ -403,6 +403,8 @@ class Model:
         columns: int | None = None,
         batch: int = 1,
         size: tuple[int, ...] | None = None,
+        view: str = "network",
+        train: bool = False,
     ) -> None:
         """Draw the graph; the suffix chooses the format.
 
@@ -424,7 +426,16 @@ class Model:
             In how many columns a long picture is drawn. None: as many as suit a page.
         batch, size
             For the costs: how many images, and what stands for open axes.
+        view
+            What to draw: "network"; "plan", which buffers are alive at which step and
+            where in the arena they lie. All but the network have the formats .svg,
+            .pdf, .png and .tex alone.
+        train
+            Whether the plan is that of a training step.
         """
+        if view != "network":
+            picture = draw.view(self, view, batch=batch, size=size, train=train)
+            return draw.write(picture, path)
         draw.write(
             self, path, detail=detail, fold=fold, depth=depth, columns=columns,
             costs=self.costs(batch, size) if detail == "full" else None,

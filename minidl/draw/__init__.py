@@ -24,6 +24,7 @@ from .png import png
 from .records import graphml, node_link, records
 from .svg import svg
 from .tikz import tikz
+from .views import view
 
 # what is drawn, what other programs lay out, and the graph as data
 PICTURES: dict[str, Callable[[Picture], str | bytes]] = {
@@ -108,4 +109,4 @@ def _title(model: Any) -> str:
     return clean(str(model.name or "network"))
 
 
-__all__ = ["FORMATS", "Picture", "costs", "encode", "picture", "write"]
+__all__ = ["FORMATS", "Picture", "costs", "encode", "picture", "view", "write"]

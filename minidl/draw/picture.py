@@ -24,6 +24,7 @@ SHADES = {
     "frame": (("#f7f8f9", "#c3c9cf"), ("#1a1e22", "#454c53")),
     "inner": (("#ffffff", "#c3c9cf"), ("#14171a", "#454c53")),
     "edge": ((None, "#7b828a"), (None, "#8a929a")),
+    "grid": ((None, "#dfe3e6"), (None, "#31373d")),
     "peak": ((None, "#d55e00"), (None, "#ff8a3c")),
     "ink": (("#14171a", None), ("#f2f2f2", None)),
     "soft": (("#4a4f55", None), ("#b9bec4", None)),

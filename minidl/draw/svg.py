@@ -10,9 +10,13 @@ from .picture import SHADES, TIP, Line, Picture, Rect, Text, number
 FONT = "Helvetica, Arial, 'DejaVu Sans', sans-serif"
 
 
-def _style(dark: int) -> str:
-    rules = []
+def _style(picture: Picture, dark: int) -> str:
+    used, rules = {"ground"}, []
+    for one in picture.shapes:
+        used |= {s for *_, s in one.runs} if isinstance(one, Text) else {one.style}
     for name, shades in SHADES.items():
+        if name not in used:
+            continue
         fill, stroke = shades[dark]
         colours = f"fill:{fill or 'none'};stroke:{stroke or 'none'}"
         rules.append(f".minidl .{name}{{{colours}}}")
@@ -23,6 +27,7 @@ def _style(dark: int) -> str:
 def svg(picture: Picture) -> str:
     """The picture as an SVG document."""
     w, h = number(picture.width), number(picture.height)
+    dark = _style(picture, 1)
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{w}" height="{h}" '
@@ -31,8 +36,8 @@ def svg(picture: Picture) -> str:
             "<style>",
             f".minidl text{{font-family:{FONT};pointer-events:none}}",
             ".minidl text .ink{font-weight:bold}",
-            _style(0),
-            f"@media screen and (prefers-color-scheme:dark){{\n{_style(1)}\n}}",
+            _style(picture, 0),
+            f"@media screen and (prefers-color-scheme:dark){{\n{dark}\n}}",
             "</style>",
             '<marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" '
             f'markerWidth="{TIP}" markerHeight="{TIP}" markerUnits='

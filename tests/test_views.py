@@ -1,0 +1,82 @@
+"""Views of a model: what is drawn holds, from the coordinates."""
+
+import pytest
+
+import minidl as dl
+from minidl import cli, draw
+from minidl.draw.legend import ticks
+from minidl.draw.lifetimes import USES, alive, buffers
+from minidl.draw.picture import Rect
+
+
+def fork():
+    """Two inputs, a skip, an op in place, what is read twice."""
+    a, b = dl.Input((9, 7, 3), name='"a" <&>'), dl.Input((9, 7, 3), name="late:\n")
+    z = dl.conv(dl.relu(a + b), 4, 3, pad="same", name="c")
+    z = dl.max_pool(dl.relu(dl.batch_norm(z)) + z, 2)
+    return dl.Model((a, b), dl.dense(dl.flatten(z), 5), name="fork <&>")
+
+
+NETS = {"fork": fork, "lenet5": dl.models.lenet5, "resnet20": dl.models.resnet20}
+
+
+@pytest.mark.parametrize("train", [False, True])
+@pytest.mark.parametrize("make", NETS.values(), ids=list(NETS))
+def test_buffers_that_are_alive_together_lie_apart(make, train):
+    net = make()
+    plan = net.plan(2, train)
+    picture = draw.view(net, "plan", batch=2, size=None, train=train)
+    rects = (one for one in picture.shapes if isinstance(one, Rect))
+    boxes = [one for one in rects if " at byte " in one.title]
+    assert len(boxes) == len(buffers(plan))
+    tiny = 1e-6
+    for i, one in enumerate(boxes):
+        assert one.x >= 0
+        assert one.x + one.width <= picture.width
+        for other in boxes[:i]:
+            across = min(one.x + one.width, other.x + other.width) - max(one.x, other.x)
+            down = min(one.y + one.height, other.y + other.height) - max(one.y, other.y)
+            assert min(across, down) < tiny, (one.title, other.title)
+    high = max(one.y + one.height for one in boxes) - min(one.y for one in boxes)
+    (scale,) = {round(b.height / a.bytes * plan.bytes, 6)
+                for a, b in zip(buffers(plan), boxes, strict=True)}  # fmt: skip
+    assert high <= scale + tiny  # every buffer is in the arena
+    assert max(alive(plan)) == alive(plan)[plan.peak_step] <= plan.bytes
+    assert {one.use for one in buffers(plan)} <= set(USES)
+    drawn = {name for one in buffers(plan) for name in one.names}
+    assert drawn == {r.name for r in plan.regions if r.last >= 0 and r.bytes}
+
+
+def test_round_numbers():
+    for most in (*range(40), 10**6, 10**9 + 7):
+        found = ticks(most)
+        assert found[0] == 0
+        assert 1 <= len(found) <= 9
+        assert found[-1] <= most
+
+
+@pytest.mark.parametrize("suffix", [".svg", ".pdf", ".tex"])
+def test_a_plan_in_every_picture_format(tmp_path, suffix):
+    path = tmp_path / f"x{suffix}"
+    fork().draw(path, view="plan", train=True)
+    first = path.read_bytes()
+    fork().draw(path, view="plan", train=True)
+    assert path.read_bytes() == first
+
+
+def test_what_cannot_be_viewed(tmp_path):
+    net = dl.models.lenet5()
+    with pytest.raises(dl.DataError, match="view: expected one of network, plan"):
+        net.draw(tmp_path / "x.svg", view="nothing")
+    with pytest.raises(dl.DataError, match=r"no format for the suffix '\.dot'"):
+        net.draw(tmp_path / "x.dot", view="plan")
+    with pytest.raises(dl.DataError, match="cannot write"):
+        net.draw(tmp_path / "none" / "x.svg", view="plan")
+
+
+def test_views_from_the_command_line(capsys, tmp_path):
+    path = tmp_path / "x.svg"
+    words = ["draw", "lenet5", "--view", "plan", "--train", "--batch", "3"]
+    assert cli.main([*words, "-o", str(path)]) == 0
+    assert "memory for 3 images" in path.read_text()
+    assert capsys.readouterr().out == f"{path}\n"
