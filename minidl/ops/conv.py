@@ -59,10 +59,10 @@ class Conv(Window):
         return next(one for one in allowed if WAYS[one].suits(shape, itemsize))
 
     def how(self, z: Shape, x: Shape, itemsize: int) -> str:
-        return self.way(geometry(self, z, x), itemsize)
+        return self.way(geometry(self, z, x).plain(), itemsize)
 
     def book(self, z: Shape, x: Shape, threads: int, itemsize: int) -> Book:
-        shape = geometry(self, z, x)
+        shape = geometry(self, z, x).plain()
         found = WAYS[self.way(shape, itemsize)].book(shape, threads, itemsize)
         back = max(found.adjoint_scratch, sum_bytes(x, itemsize))
         return replace(found, adjoint_scratch=back)
@@ -78,7 +78,7 @@ class Conv(Window):
     def forward(
         self, z: Any, theta: Any, x: Any, tape: Any, scratch: Any, tail: Any = None
     ) -> Any:
-        shape = geometry(self, z.shape, x.shape)
+        shape = geometry(self, z.shape, x.shape).plain()
         way = WAYS[self.way(shape, z.dtype.itemsize)]
         b = theta.b if self.bias else None
         return way.forward(shape, flat(z), theta, flat(x), scratch, b, tail)
@@ -87,7 +87,7 @@ class Conv(Window):
         self, epsilon: Any, z: Any, theta: Any, x: Any, tape: Any, scratch: Any,
         delta: Any, g: Any, tail: Any = None,
     ) -> Any:
-        shape = geometry(self, z.shape, epsilon.shape)
+        shape = geometry(self, z.shape, epsilon.shape).plain()
         way = WAYS[self.way(shape, z.dtype.itemsize)]
         z, epsilon = flat(z), flat(epsilon)
         made: list[Any] = []

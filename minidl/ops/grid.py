@@ -86,6 +86,16 @@ class Geometry:
         (top, bottom), (left, right) = self.pad
         return self.n, self.size[0] + top + bottom, self.size[1] + left + right, self.c
 
+    def plain(self) -> Geometry:
+        """The same as a dense layer if a window is the whole image: w is [h w c, f]."""
+        if self.kernel != self.size or self.padded or self.groups > 1 or self.flip:
+            return self
+        one = (1, 1)
+        return replace(
+            self, size=one, out=one, kernel=one, stride=one, dilation=one,
+            c=self.c * self.kernel[0] * self.kernel[1],
+        )
+
     def forward(self, groups: int | None = None) -> list[Grid]:
         """im2col(z) w: one grid a group, of all groups or of the first few."""
         (kh, kw), (dh, dw) = self.kernel, self.dilation
