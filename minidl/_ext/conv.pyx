@@ -14,7 +14,7 @@ layer.
 from libc.string cimport memcpy, memset
 
 from minidl._ext.finish cimport Finish, finish_of, finish_rows
-from minidl._ext.kernel cimport Kernel, parts
+from minidl._ext.kernel cimport Kernel, parts, team
 from minidl._ext.simd cimport BLOCK, CHUNK, LANES, MR, NR, real
 from minidl._ext.tile cimport adjoint_by_rows, forward_tile
 
@@ -233,33 +233,37 @@ cdef class Product(Kernel):
     cdef void part(self, Py_ssize_t item, int slot) noexcept nogil:
         cdef Py_ssize_t panels = (self.filters + NR - 1) // NR
         cdef Py_ssize_t block = item % self.blocks, split = item // self.blocks
+        cdef Py_ssize_t after = (item + team()) // self.blocks  # next to come
         cdef void** pointers = self.slots + slot * BLOCK * (self.grid.taps + 1)
         self.block(
             self.total * block // self.blocks, self.total * (block + 1) // self.blocks,
             split * panels // self.split, (split + 1) * panels // self.split,
-            <const real**>pointers + BLOCK, <Py_ssize_t*>pointers)
+            after * panels // self.split, <const real**>pointers + BLOCK,
+            <Py_ssize_t*>pointers)
 
     cdef void block(
         self, Py_ssize_t m, Py_ssize_t end, Py_ssize_t panel, Py_ssize_t stop,
-        const real** rows, Py_ssize_t* at
+        Py_ssize_t after, const real** rows, Py_ssize_t* at
     ) noexcept nogil:
-        """Rows m to end, in groups of about equal height; panels `panel` to `stop`."""
+        """Rows m to end, in groups of about equal height; panels `panel` to `stop`,
+        with `after` to follow."""
         cdef Py_ssize_t taps = self.grid.taps, run = self.grid.run
         cdef Py_ssize_t groups = (end - m + MR - 1) // MR, p, count
         cdef Py_ssize_t height = (end - m + groups - 1) // groups
+        cdef Py_ssize_t size = taps * run * NR, next
         cdef real tile[DEEP * MR * NR]
         for p in range(groups):
             point(&self.grid, self.z, self.zeros, m + p * height, end, height, 1,
                   height, rows + p * height * taps)
         self.spots(m, end - m, at)
         while panel < stop:
-            p = 0
+            p, next = 0, panel + 1 if panel + 1 < stop else after
             while p < groups:
                 count = min(<Py_ssize_t>DEEP, groups - p)
                 forward_tile(
                     height, self.filters - panel * NR <= LANES, count, taps, run,
-                    rows + p * height * taps, self.packed + panel * taps * run * NR,
-                    tile)
+                    rows + p * height * taps, self.packed + panel * size,
+                    self.packed + (panel if p else next) * size, tile)
                 finish_rows(
                     &self.end, tile, at + p * height,
                     min(count * height, end - m - p * height), panel * NR,

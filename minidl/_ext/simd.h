@@ -58,6 +58,8 @@ INLINE vec load(const real *p) { return *(const vecu *)p; }
 INLINE void store(real *p, vec v) { *(vecu *)p = v; }
 /* ask for the cache line at p, which need not exist */
 INLINE void prefetch(const real *p) { __builtin_prefetch(p); }
+/* the same, as far as the L2 cache */
+INLINE void prefetch_far(const real *p) { __builtin_prefetch(p, 0, 2); }
 /* past the caches, for what is not read soon; p is aligned to a vector */
 INLINE void stream(real *p, vec v) {
 #if defined(__AVX512F__) && defined(MINIDL_DOUBLE)

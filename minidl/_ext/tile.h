@@ -6,7 +6,10 @@
 
    b and e are panels of NR columns, filled up with zeros; a narrow one has LANES. Every
    accumulator has a name, for GCC keeps arrays in registers only when it feels like it.
-   There is a copy of each tile for each height, and for narrow panels. */
+   There is a copy of each tile for each height, and for narrow panels.
+
+   The panel read after this one comes from far away: the first two tiles ask for it,
+   a cache line a step. */
 #ifndef MINIDL_TILE_H
 #define MINIDL_TILE_H
 #include "simd.h"
@@ -43,10 +46,11 @@
 
 /* `count` tiles [height, NR], of rows [count][taps, height] */
 INLINE void forward_of(const int height, const int halves, ssize_t count, ssize_t taps,
-                       ssize_t run, const real **rows, const real *panel, real *x) {
+                       ssize_t run, const real **rows, const real *panel,
+                       const real *next, real *x) {
   const ssize_t apart = NR;
-  for (; count > 0; count--, x += height * apart) {
-    const real *b = panel;
+  for (ssize_t tile = 0; tile < count; tile++, x += height * apart) {
+    const real *b = panel, *ask = tile < 2 ? next + tile * taps * run * LANES : panel;
     ROWS(ZERO)
     for (ssize_t t = 0; t < taps; t++, rows += height) {
       ssize_t k = 0;
@@ -56,8 +60,9 @@ INLINE void forward_of(const int height, const int halves, ssize_t count, ssize_
         vec b0 = load(b), b1 = load(b + LANES);
         ROWS(BY_POINTER_TWICE)
       }
-      for (; k < run; k++, b += halves * LANES) {
+      for (; k < run; k++, b += halves * LANES, ask += LANES) {
         vec b0 = load(b), b1 = halves == 2 ? load(b + LANES) : b0;
+        if (halves == 2) prefetch_far(ask);
         ROWS(BY_POINTER)
       }
     }
@@ -68,16 +73,17 @@ INLINE void forward_of(const int height, const int halves, ssize_t count, ssize_
 /* `count` tiles [height, halves LANES], x_apart from each other, of
    a [depth / LANES][height, LANES], a_apart from each other */
 INLINE void point_of(const int height, const int halves, ssize_t count, ssize_t depth,
-                     const real *from, ssize_t a_apart, const real *panel, real *x,
-                     ssize_t x_apart) {
+                     const real *from, ssize_t a_apart, const real *panel,
+                     const real *next, real *x, ssize_t x_apart) {
   const ssize_t apart = halves * LANES;
-  for (; count > 0; count--, from += a_apart, x += x_apart) {
-    const real *a = from, *b = panel;
+  for (ssize_t tile = 0; tile < count; tile++, from += a_apart, x += x_apart) {
+    const real *a = from, *b = panel, *ask = tile < 2 ? next + tile * depth * LANES : b;
     ROWS(ZERO)
     for (ssize_t k = depth; k > 0; k -= LANES, a += height * LANES) {
       ssize_t stop = k < LANES ? k : LANES;
-      for (ssize_t l = 0; l < stop; l++, b += halves * LANES) {
+      for (ssize_t l = 0; l < stop; l++, b += halves * LANES, ask += LANES) {
         vec b0 = load(b), b1 = halves == 2 ? load(b + LANES) : b0;
+        if (halves == 2) prefetch_far(ask);
         ROWS(SIDE_BY_SIDE)
       }
     }
@@ -103,22 +109,23 @@ INLINE void adjoint_of(const int height, const int halves, ssize_t pixels,
 
 #define FORWARD(h) \
   case h: \
-    if (narrow) forward_of(h, 1, count, taps, run, rows, b, x); \
-    else forward_of(h, 2, count, taps, run, rows, b, x); \
+    if (narrow) forward_of(h, 1, count, taps, run, rows, b, next, x); \
+    else forward_of(h, 2, count, taps, run, rows, b, next, x); \
     break;
 static void forward_tile(ssize_t height, int narrow, ssize_t count, ssize_t taps,
-                         ssize_t run, const real **rows, const real *b, real *x) {
+                         ssize_t run, const real **rows, const real *b,
+                         const real *next, real *x) {
   switch (height) { HEIGHTS(FORWARD) }
 }
 
 #define POINT(h) \
   case h: \
-    if (narrow) point_of(h, 1, count, depth, a, a_apart, b, x, x_apart); \
-    else point_of(h, 2, count, depth, a, a_apart, b, x, x_apart); \
+    if (narrow) point_of(h, 1, count, depth, a, a_apart, b, next, x, x_apart); \
+    else point_of(h, 2, count, depth, a, a_apart, b, next, x, x_apart); \
     break;
 static void point_tile(ssize_t height, int narrow, ssize_t count, ssize_t depth,
-                       const real *a, ssize_t a_apart, const real *b, real *x,
-                       ssize_t x_apart) {
+                       const real *a, ssize_t a_apart, const real *b,
+                       const real *next, real *x, ssize_t x_apart) {
   switch (height) { HEIGHTS(POINT) }
 }
 

@@ -380,13 +380,15 @@ cdef class Winograd(WinogradGrid):
         Py_ssize_t stop
     ) noexcept nogil:
         """The products of a block, point by point."""
-        cdef Py_ssize_t h = self.height, point, p
+        cdef Py_ssize_t h = self.height, size = self.c * NR, point, p, next
         for point in range(POINTS):
             for p in range(panel, stop):
+                next = 1 if p + 1 < stop else self.panels - p + panel
                 point_tile(
                     h, self.f - p * NR <= LANES, groups, self.c,
                     v + point * h * self.wide, POINTS * h * self.wide,
-                    self.u + (point * self.panels + p) * self.c * NR,
+                    self.u + (point * self.panels + p) * size,
+                    self.u + (point * self.panels + p + next) * size,
                     m + (p * POINTS + point) * h * NR, self.panels * POINTS * h * NR)
 
     cdef void collect(
