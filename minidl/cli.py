@@ -57,7 +57,7 @@ def parser() -> argparse.ArgumentParser:
             one.add_argument(*flag, **settings)
 
     command(models, "names", "many", "json")
-    command(summary, "model", "variant")
+    command(summary, "model", "variant", "fold", "images")
     command(draw, "model", "variant", "output", "detail", "fold", "depth",
             "columns", "images", "view", "train")  # fmt: skip
     command(export, "model", "variant", "file")
@@ -201,7 +201,7 @@ OPTIONS: dict[str, Option] = {
         {"choices": ["plain", "shapes", "full"], "default": "shapes",
          "help": "what a box says (shapes)"},
     ),
-    "fold": number("--fold", None, 0, "levels of blocks whose repeats are drawn once"),
+    "fold": number("--fold", None, 0, "levels of blocks whose repeats are shown once"),
     "depth": number("--depth", None, 0, "levels of blocks that are opened"),
     "columns": number("--columns", None, 1, "instead of as many as suit a page"),
     "file": (("-o", "--out"), {"metavar": "FILE.onnx", "required": True}),
@@ -258,7 +258,7 @@ def models(options: argparse.Namespace) -> int:
 
 def summary(options: argparse.Namespace) -> int:
     """Print the table of a network's nodes."""
-    build(options).summary()
+    build(options).summary(options.fold, options.batch, (OPEN, OPEN))
     return 0
 
 

@@ -390,9 +390,18 @@ class Model:
 
     # -- looking ------------------------------------------------------------------
 
-    def summary(self) -> None:
-        """Print the table of nodes: op, output shape, parameters, MACs."""
-        print(summary(self))
+    def summary(
+        self,
+        fold: int | None = None,
+        batch: int = 1,
+        size: tuple[int, ...] | None = None,
+    ) -> None:
+        """Print the table of nodes: op, output shape, parameters, MACs, bytes kept.
+
+        Equal neighbours are one block, "x 3", of so many levels as `fold` says: None is
+        all, 0 none. The costs are for a batch, `size` stands for open axes.
+        """
+        print(summary(self, fold, batch, size))
 
     def draw(
         self,

@@ -43,11 +43,27 @@ def test_models(capsys, monkeypatch):
     assert rows[1]["bytes"] > plan.bytes + 8 * rows[1]["parameters"]
 
 
-def test_summary(capsys):
-    code, out, _ = run(capsys, "summary", "lenet5")
+@pytest.mark.parametrize("name", ["lenet5", "resnet50", "nasnet_mobile", "googlenet"])
+def test_summary(capsys, name):
+    code, out, _ = run(capsys, "summary", name)
     assert code == 0
-    assert "60,000 parameters" in out
-    assert max(map(len, out.splitlines())) <= 100
+    count = dl.models.get(name)().count
+    *rows, last = out.splitlines()
+    assert f"{count:,} parameters" in last
+    assert max(map(len, rows)) <= 100
+    at = rows[0].index("parameters") + len("parameters")  # where they end
+    outer = [row for row in rows[1:] if not row.startswith(" ")]
+    found = [row[:at].split()[-1].replace(",", "") for row in outer]
+    assert sum(int(one) for one in found if one.isdigit()) == count, "blocks add up"
+
+
+def test_summary_folds(capsys):
+    folded, plain = (
+        run(capsys, "summary", "resnet152", *more)[1] for more in ((), ("--fold", "0"))
+    )
+    assert len(folded.splitlines()) < 120 < len(plain.splitlines())
+    assert "layer3.1  x 35" in folded
+    assert folded.splitlines()[-1] == plain.splitlines()[-1]
 
 
 def test_draw(capsys, tmp_path):

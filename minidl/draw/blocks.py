@@ -23,11 +23,13 @@ Arrow = tuple[Id, Id, int]  # source, target, slot
 
 @dataclass(frozen=True)
 class Scene:
-    """What is drawn: blocks in blocks, the label of each node, the edges."""
+    """What is drawn: blocks in blocks, the label of each node, the edges; for each node
+    that is drawn all those it stands for, itself the first."""
 
     root: Block
     labels: Mapping[Id, Label]
     arrows: tuple[Arrow, ...]
+    copies: Mapping[Id, Sequence[str]]
 
 
 def scene(
@@ -76,7 +78,7 @@ def scene(
             says = inside.removeprefix(start) if path else inside
             alike = {one: nodes[one] for one in (inside, *copies[inside])}
             shown[inside] = label(alike, detail, costs, says)
-    return Scene(root, shown, tuple(_lifted(arrows, stands)))
+    return Scene(root, shown, tuple(_lifted(arrows, stands)), copies)
 
 
 def _frames(
