@@ -45,6 +45,17 @@ def test_the_picture_is_what_is_drawn():
     assert picture == draw.encode(dl.models.lenet5(), ".svg")
 
 
+def test_the_code_on_the_zoo_runs(tmp_path, monkeypatch):
+    text = (ROOT / "docs" / "zoo.md").read_text()
+    monkeypatch.chdir(tmp_path)
+    space = {}
+    for block in re.findall(r"```python\n(.*?)```", text, re.S):
+        exec(block, space)
+    assert (tmp_path / "five.safetensors").exists()
+    for name in (*dl.models.list(), *dl.models.PARTS):
+        assert name in text or name.endswith("_bn"), name
+
+
 def test_the_code_on_diagrams_runs(tmp_path, monkeypatch, capsys):
     text = (ROOT / "docs" / "diagrams.md").read_text()
     monkeypatch.chdir(tmp_path)
