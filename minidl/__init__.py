@@ -68,6 +68,7 @@ from .spec import (
 
 if TYPE_CHECKING:
     from . import check, data, models
+    from .field import receptive_field
     from .metrics import evaluate
     from .model import Model, from_onnx, load
     from .network import Graph
@@ -85,17 +86,18 @@ __all__ = [
     "global_avg_pool", "global_max_pool", "hard_sigmoid", "hard_swish", "hinge",
     "identity", "im2col", "init", "leaky_relu", "load", "locally_connected", "lrn",
     "matmul", "max_pool", "maxout", "mean_squared_error", "models", "multiply",
-    "normalise", "ops", "optim", "pad", "prelu", "rbf", "relu", "relu6", "reshape",
-    "resize", "scale", "scaled_tanh", "set_threads", "sigmoid", "soft_cross_entropy",
-    "softmax", "softmax_cross_entropy", "subtract", "sum_pool", "swish", "tanh",
-    "thresholded_relu", "tiled_conv", "transpose", "upsample", "weighted_pool",
+    "normalise", "ops", "optim", "pad", "prelu", "rbf", "receptive_field", "relu",
+    "relu6", "reshape", "resize", "scale", "scaled_tanh", "set_threads", "sigmoid",
+    "soft_cross_entropy", "softmax", "softmax_cross_entropy", "subtract", "sum_pool",
+    "swish", "tanh", "thresholded_relu", "tiled_conv", "transpose", "upsample",
+    "weighted_pool",
 ]
 
 # What needs NetworkX or more comes when first asked for: importing minidl stays fast.
 LATER = {
     "check": "check", "data": "data", "evaluate": "metrics", "from_onnx": "model",
     "Graph": "network", "load": "model", "Model": "model", "models": "models",
-    "Plan": "plan",
+    "Plan": "plan", "receptive_field": "field",
 }
 
 

@@ -1,4 +1,5 @@
-"""minidl models | summary | draw | export | check | profile | train | eval | predict
+"""minidl models | summary | draw | field | export | check | profile | train | eval |
+predict
 
 Results go to stdout, progress to stderr. Exit codes: 0 all is well, 1 it is not (an
 error, a check that fails), 2 a command that is not understood, 130 interrupted.
@@ -59,7 +60,8 @@ def parser() -> argparse.ArgumentParser:
     command(models, "names", "many", "json")
     command(summary, "model", "variant", "fold", "images")
     command(draw, "model", "variant", "output", "detail", "fold", "depth",
-            "columns", "images", "view", "train")  # fmt: skip
+            "columns", "images", "view", "train", "at", "position")  # fmt: skip
+    command(field, "model", "variant", "at", "position", "json")
     command(export, "model", "variant", "file")
     command(check, "model", "variant", "seed")
     command(profile, "model", "variant", "train", "images", "threads", "json")
@@ -76,6 +78,16 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     command(predict, "saved", "pictures", "top", "threads", "json")
     return top
+
+
+def place(text: str) -> tuple[int, ...]:
+    """Whole numbers with commas between."""
+    try:
+        return tuple(map(int, text.split(",")))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"expected numbers such as 3,4, got {text!r}"
+        ) from None
 
 
 Option = tuple[tuple[str, ...], dict[str, Any]]
@@ -193,8 +205,15 @@ OPTIONS: dict[str, Option] = {
     "output": (("-o", "--out"), {"metavar": "FILE.svg", "required": True}),
     "view": (
         ("--view",),
-        {"choices": ["network", "plan"], "default": "network",
+        {"choices": ["network", "plan", "field"], "default": "network",
          "help": "what to draw (network)"},
+    ),
+    "at": (
+        ("--at",), {"metavar": "NODE", "help": "whose field (the last with positions)"}
+    ),
+    "position": (
+        ("--position",),
+        {"metavar": "ROW,COLUMN", "type": place, "help": "on its map (the middle)"},
     ),
     "detail": (
         ("--detail",),
@@ -267,9 +286,25 @@ def draw(options: argparse.Namespace) -> int:
     build(options).draw(
         options.out, options.detail, options.fold, options.depth, options.columns,
         options.batch, (OPEN, OPEN),  # where a network leaves it open
-        options.view, options.train,
+        options.view, options.train, options.at, options.position,
     )  # fmt: skip
     print(options.out)
+    return 0
+
+
+def field(options: argparse.Namespace) -> int:
+    """Print what a position of a node sees of the nodes before it."""
+    from .field import receptive_field
+
+    net = build(options)
+    shape = net.graph.nodes[net.inputs[0]]["node"].shape
+    size = tuple(OPEN for n in shape if n is None)
+    found = receptive_field(net, options.at, options.position, size)
+    heads = ("node", "output", "field", "jump", "first", "seen")
+    if options.json:
+        print(json.dumps([dict(zip(heads, row, strict=True)) for row in found.rows()]))
+    else:
+        print(found)
     return 0
 
 

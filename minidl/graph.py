@@ -6,7 +6,10 @@ import itertools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from math import prod
 from typing import Any, ClassVar
+
+import numpy as np
 
 from .spec import Book, Error, GraphError, Shape, ShapeError, Spec, whole
 
@@ -98,6 +101,28 @@ class Op:
     def macs(self, z: Any, x: Shape) -> int:
         """Multiply-adds of one forward pass; shapes as in `book`."""
         return 0
+
+    def windows(self, *z: Shape) -> Any:
+        """The windows of z, along each axis before the channels, of which each position
+        of x is made, as `ops.window.Axis`; None where it is no such thing."""
+        return None
+
+    def field(self, share: np.ndarray, *z: Shape) -> tuple[np.ndarray, ...]:
+        """From how much each position of x counts, how much each position of each z
+        does: split evenly among all that a position is computed from.
+
+        Positions are the places without the channels, which all count together. An op
+        that says nothing is taken to read all of every z.
+        """
+        axes, share = self.windows(*z), share / len(z)
+        if axes is None:
+            return tuple(
+                np.full(s[:-1], share.sum() / max(prod(s[:-1]), 1)) for s in z
+            )
+        share = share.reshape([axis.count for axis in axes])
+        for along, axis in enumerate(axes):
+            share = axis.spread(share, along)
+        return (share,) * len(z)
 
     @property
     def kind(self) -> str:

@@ -414,6 +414,8 @@ class Model:
         size: tuple[int, ...] | None = None,
         view: str = "network",
         train: bool = False,
+        at: str | None = None,
+        position: Sequence[int] | int | None = None,
     ) -> None:
         """Draw the graph; the suffix chooses the format.
 
@@ -437,13 +439,19 @@ class Model:
             For the costs: how many images, and what stands for open axes.
         view
             What to draw: "network"; "plan", which buffers are alive at which step and
-            where in the arena they lie. All but the network have the formats .svg,
-            .pdf, .png and .tex alone.
+            where in the arena they lie; "field", what a position of a node sees of the
+            input and of every node on the way. All but the network have the formats
+            .svg, .pdf, .png and .tex alone.
         train
             Whether the plan is that of a training step.
+        at, position
+            Whose field: the name of a node and (row, column); see `receptive_field`.
         """
         if view != "network":
-            picture = draw.view(self, view, batch=batch, size=size, train=train)
+            picture = draw.view(
+                self, view, batch=batch, size=size, train=train, at=at,
+                position=position,
+            )  # fmt: skip
             return draw.write(picture, path)
         draw.write(
             self, path, detail=detail, fold=fold, depth=depth, columns=columns,

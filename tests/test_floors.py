@@ -23,6 +23,7 @@ FLOORS = """
     compile
     store clock npz rewire
     engine inputs
+    field
     optim data draw exchange look schedule progress
     summary metrics resume
     curves

@@ -1,5 +1,7 @@
 """Views of a model: what is drawn holds, from the coordinates."""
 
+import json
+
 import pytest
 
 import minidl as dl
@@ -70,6 +72,10 @@ def test_what_cannot_be_viewed(tmp_path):
         net.draw(tmp_path / "x.svg", view="nothing")
     with pytest.raises(dl.DataError, match=r"no format for the suffix '\.dot'"):
         net.draw(tmp_path / "x.dot", view="plan")
+    with pytest.raises(dl.DataError, match="the view 'plan' has no setting 'at'"):
+        net.draw(tmp_path / "x.svg", view="plan", at="C1")
+    with pytest.raises(dl.GraphError, match="no node is called 'C0'"):
+        net.draw(tmp_path / "x.svg", view="field", at="C0")
     with pytest.raises(dl.DataError, match="cannot write"):
         net.draw(tmp_path / "none" / "x.svg", view="plan")
 
@@ -80,3 +86,15 @@ def test_views_from_the_command_line(capsys, tmp_path):
     assert cli.main([*words, "-o", str(path)]) == 0
     assert "memory for 3 images" in path.read_text()
     assert capsys.readouterr().out == f"{path}\n"
+    words = ["lenet5", "--at", "C3", "--position", "0,9"]
+    assert cli.main(["draw", *words, "--view", "field", "-o", str(path)]) == 0
+    assert "what C3 (0, 9) sees" in path.read_text()
+    capsys.readouterr()
+    assert cli.main(["field", *words]) == 0
+    assert "C3            10x10x16  14x14     2" in capsys.readouterr().out
+    assert cli.main(["field", *words, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["seen"] == "0, 9"
+    assert cli.main(["field", *words[:-1], "9,10"]) == 1
+    assert "(0 to 9, 0 to 9)" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        cli.main(["field", *words[:-1], "a,b"])

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import count
 
+from .drawing import LINE, MARGIN, TEXT
 from .label import width
-from .layout import LINE, MARGIN, TEXT
-from .picture import Rect, Shape, Text
+from .picture import Line, Rect, Shape, Text
 
 TITLE = 17  # font size
 
@@ -33,6 +34,18 @@ def key(
         shapes.append(Text(x + 17, y + 10, ((words, TEXT, "soft"),), "start"))
         x += 17 + width(words, TEXT) + 14
     return shapes, y + 12 * bool(styles), x
+
+
+def moved(one: Shape, dx: float, dy: float) -> Shape:
+    """The shape somewhere else."""
+    if isinstance(one, Line):
+        x, y = one.start
+        pieces = tuple(
+            (kind, tuple((px + dx, py + dy) for px, py in points))
+            for kind, points in one.pieces
+        )
+        return replace(one, start=(x + dx, y + dy), pieces=pieces)
+    return replace(one, x=one.x + dx, y=one.y + dy)
 
 
 def ticks(most: int) -> list[int]:

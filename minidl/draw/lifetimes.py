@@ -9,8 +9,8 @@ from ..graph import show
 from ..memory import root
 from ..plan import Plan, Step
 from ..table import megabytes
+from .drawing import MARGIN, TEXT
 from .label import ROOMS, clean, width
-from .layout import MARGIN, TEXT
 from .legend import heading, key, ticks
 from .picture import Line, Picture, Rect, Shape, Text
 

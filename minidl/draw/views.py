@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import signature
 from typing import Any
 
+from ..field import receptive_field
 from ..spec import DataError
 from .label import clean
 from .lifetimes import lifetimes
 from .picture import Picture
+from .sight import sight
 
 
-def plan(model: Any, batch: int, size: Any, train: bool) -> Picture:
+def plan(
+    model: Any, batch: int = 1, size: Any = None, train: bool = False
+) -> Picture:
     """The lifetimes of all buffers."""
     made = model.plan(batch, train, size)
     images = f"{batch} image{'s' * (batch != 1)}"
     return lifetimes(made, f"{clean(model.name)}: memory for {images}")
 
 
-VIEWS: dict[str, Callable[..., Picture]] = {"plan": plan}
+def field(
+    model: Any, size: Any = None, at: Any = None, position: Any = None
+) -> Picture:
+    """What a position of a node sees."""
+    return sight(model, receptive_field(model, at, position, size))
+
+
+VIEWS: dict[str, Callable[..., Picture]] = {"plan": plan, "field": field}
 
 
 def view(model: Any, name: str, **how: Any) -> Picture:
@@ -28,4 +40,9 @@ def view(model: Any, name: str, **how: Any) -> Picture:
             f"draw: view: expected one of {', '.join(('network', *VIEWS))}, got "
             f"{name!r}"
         )
-    return VIEWS[name](model, **how)
+    make = VIEWS[name]
+    known = signature(make).parameters
+    given = {key: value for key, value in how.items() if value is not None}
+    for key in sorted(given.keys() - {"batch", "size", "train"} - known.keys()):
+        raise DataError(f"draw: the view {name!r} has no setting {key!r}")
+    return make(model, **{k: v for k, v in given.items() if k in known})

@@ -9,6 +9,7 @@ from .._ext import kernels
 from ..graph import Node, Op
 from ..spec import Shape, Spec, number
 from .row import Case, Row
+from .window import pointwise
 
 SHAPES = (Case(((1, 1, 1),)), Case(((7, 5, 3),)), Case(((17,),)))
 
@@ -20,6 +21,7 @@ class Activation(Op):
     keeps: ClassVar[tuple[str, ...]] = ("x",)
     inplace: ClassVar[bool] = True
     joins: ClassVar[str | None] = "act"
+    windows = pointwise
 
     def infer(self, *z: Shape) -> Spec:
         return Spec(z[0])

@@ -13,6 +13,7 @@ from ..graph import Node, Op, show
 from ..init import constant
 from ..spec import Book, Param, Shape, ShapeError, Spec, whole
 from .row import Case, Row
+from .window import pointwise
 
 QUARTER = constant(0.25)
 
@@ -52,6 +53,7 @@ class Affine(Op):
     factor: bool = True
     bias: bool = True
     keeps: ClassVar[tuple[str, ...]] = ("z",)
+    windows = pointwise
 
     def infer(self, *z: Shape) -> Spec:
         if not (self.factor or self.bias):
@@ -97,6 +99,7 @@ class Prelu(Op):
     init: Any = QUARTER
     keeps: ClassVar[tuple[str, ...]] = ("z",)
     kinks: ClassVar[bool] = True
+    windows = pointwise
 
     def infer(self, *z: Shape) -> Spec:
         return Spec(z[0], {"slope": Param(spread(z[0], self.shape), self.init)})

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
+
 from .._ext import kernels
 from ..graph import Node, Op, show
 from ..spec import Shape, ShapeError, Spec, alike, number
 from .row import Case, Row
+from .window import Axis, pointwise
 
 PAIRS = (
     Case(((1, 1, 1), (1, 1, 1))),
@@ -35,6 +38,7 @@ class Add(Op):
     inplace: ClassVar[bool] = True
     passes: ClassVar[bool] = True
     joins: ClassVar[str | None] = "add"
+    windows = pointwise
 
     def infer(self, *z: Shape) -> Spec:
         return Spec(_same("add", *z))
@@ -58,6 +62,7 @@ class Subtract(Op):
 
     keeps: ClassVar[tuple[str, ...]] = ()
     inplace: ClassVar[bool] = True
+    windows = pointwise
 
     def infer(self, *z: Shape) -> Spec:
         return Spec(_same("subtract", *z))
@@ -92,6 +97,13 @@ class Multiply(Op):
         if len(a) == len(b) and _per_channel(b) and a[-1] == b[-1]:
             return Spec(a)
         return Spec(_same("multiply", a, b))
+
+    def windows(self, *z: Shape) -> tuple[Axis, ...] | None:
+        return pointwise(self, *z) if z[0] == z[1] else None
+
+    def field(self, share: np.ndarray, *z: Shape) -> tuple[np.ndarray, ...]:
+        half = share / 2
+        return half, half if z[0] == z[1] else half.sum().reshape(z[1][:-1])
 
     def forward(self, z: Any, theta: Any, x: Any, tape: Any, scratch: Any) -> Any:
         a, b = z
@@ -129,6 +141,7 @@ class Scale(Op):
     shift: float = 0.0
     keeps: ClassVar[tuple[str, ...]] = ()
     inplace: ClassVar[bool] = True
+    windows = pointwise
 
     def infer(self, *z: Shape) -> Spec:
         number("factor", self.factor)

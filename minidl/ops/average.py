@@ -11,7 +11,7 @@ import numpy as np
 from .._ext import kernels
 from ..graph import Node
 from ..spec import Array, Book, Pad, Shape, ShapeError, Spec
-from .pool import Pool, global_spec, pooled, whole_map
+from .pool import Pool, all_places, global_spec, pooled, whole_map
 from .row import Case, Row
 from .window import Grid
 
@@ -78,6 +78,7 @@ class GlobalAvgPool(Mean):
     """x = sum_j z(j) / N;   delta(j) = epsilon / N"""
 
     keep: bool = False
+    windows = all_places
 
     def grid(self, z: Shape) -> Grid:
         return whole_map(z)

@@ -36,6 +36,12 @@ class Broadcast(Op):
             )
         return Spec(x)
 
+    def field(self, share: np.ndarray, *z: Shape) -> tuple[np.ndarray, ...]:
+        inner = z[0][:-1]
+        share = share.sum(tuple(range(share.ndim - len(inner))))
+        once = tuple(i for i, n in enumerate(inner) if n == 1)
+        return (share.sum(once, keepdims=True),)
+
     def forward(self, z: Any, theta: Any, x: Any, tape: Any, scratch: Any) -> Any:
         more = (1,) * (x.ndim - z.ndim)
         z = z.reshape(len(z), *more, *z.shape[1:])
@@ -71,6 +77,11 @@ class Matmul(Op):
             )
         before = (m if n is None else n for n, m in zip(a[:-2], b[:-2], strict=True))
         return Spec((*before, a[-2], b[-1]))
+
+    def field(self, share: np.ndarray, *z: Shape) -> tuple[np.ndarray, ...]:
+        k = z[1][-2]
+        rows = np.repeat(share.sum(-1, keepdims=True) / (2 * k), k, -1)
+        return share / 2, rows
 
     def macs(self, z: Any, x: Shape) -> int:
         return prod(x) * int(z[0][-1])

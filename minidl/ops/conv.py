@@ -12,6 +12,7 @@ from . import depthwise, rows, winograd
 from .grid import Geometry
 from .product import Init, Window, flat, geometry, sum_bytes, sum_rows
 from .row import Case, Row
+from .window import Axis, windows
 
 # Each says which shapes it suits, what it asks for, and gives the kernels that prepare
 # its weights and compute x, delta and g_w. The first that suits is taken.
@@ -45,6 +46,9 @@ class Conv(Window):
         c = z[0][-1] // self.groups
         fan = (taps * c, taps * self.filters // self.groups)
         return Spec((*out, self.filters), self.theta((*kernel, c, self.filters), fan))
+
+    def windows(self, *z: Shape) -> tuple[Axis, ...]:
+        return windows(z[0], self.kernel, self.stride, self.pad, self.dilation).axes
 
     def macs(self, z: Shape, x: Shape) -> int:
         kernel, *_ = self.axes(z[1:])

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any, ClassVar
 
+import numpy as np
+
 from ..graph import Node
 from ..spec import Array, Book, Pad, Shape, ShapeError, Spec, several, sides
 from .product import (
@@ -25,6 +27,7 @@ from .product import (
     weights_adjoint,
 )
 from .row import Case, Row
+from .window import Axis
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,14 @@ class ConvTranspose(Window):
         f, c = self.filters // self.groups, z[0][-1]
         spec = self.theta((*kernel, f, c), (taps * c // self.groups, taps * f))
         return Spec((*out, self.filters), spec)
+
+    def field(self, share: np.ndarray, *z: Shape) -> tuple[np.ndarray, ...]:
+        kernel, stride, dilation = self.axes(z[0])
+        pad = sides(self.pad, kernel, dilation)
+        sizes = zip(share.shape, z[0][:-1], kernel, stride, dilation, pad, strict=True)
+        for along, (x, n, k, s, d, (a, b)) in enumerate(sizes):
+            share = Axis(x, k, s, d, a, b, n).collect(share, along)
+        return (share,)
 
     def macs(self, z: Shape, x: Shape) -> int:
         kernel, *_ = self.axes(z[1:])

@@ -9,6 +9,7 @@ from .._ext import kernels
 from ..graph import Node, Op
 from ..spec import Array, Book, Param, Shape, Spec, number
 from .row import Case, Row
+from .window import pointwise
 
 SHAPES = (Case(((1, 1, 1),)), Case(((7, 5, 3),)), Case(((17,),)))
 
@@ -24,6 +25,7 @@ class Identity(Op):
 
     keeps: ClassVar[tuple[str, ...]] = ()
     view: ClassVar[bool] = True
+    windows = pointwise
 
     def infer(self, *z: Shape) -> Spec:
         return Spec(z[0])
@@ -50,6 +52,7 @@ class Dropout(Op):
     rate: float = 0.5
     keeps: ClassVar[tuple[str, ...]] = ()
     inplace: ClassVar[bool] = True
+    windows = pointwise
 
     def infer(self, *z: Shape) -> Spec:
         number("rate", self.rate, low=0, below=1)

@@ -6,11 +6,13 @@ import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
+
 from .._ext import kernels
 from ..graph import Node, Op, show
 from ..spec import Pad, Shape, ShapeError, Spec
 from .row import Case, Row
-from .window import Grid, windows
+from .window import Axis, Grid, windows
 
 Whole = int | tuple[int, ...]
 
@@ -28,6 +30,9 @@ class Im2col(Op):
     def grid(self, z: Shape) -> Grid:
         """The windows on a z of this shape, which has no batch axis."""
         return windows(z, self.kernel, self.stride, self.pad, self.dilation)
+
+    def windows(self, *z: Shape) -> tuple[Axis, ...]:
+        return self.grid(z[0]).axes
 
     def frame(self, z: Shape) -> dict[str, Any]:
         """The same for the kernels; this shape begins with the batch."""
@@ -76,6 +81,13 @@ class Col2im(Op):
                 "the im2col that it undoes"
             )
         return Spec((*self.shape, c // taps))
+
+    def field(self, share: np.ndarray, *z: Shape) -> tuple[np.ndarray, ...]:
+        image = (*self.shape, 1)
+        grid = windows(image, self.kernel, self.stride, self.pad, self.dilation)
+        for along, axis in enumerate(grid.axes):
+            share = axis.collect(share, along)
+        return (share,)
 
     def frame(self, x: Shape) -> dict[str, Any]:
         """The windows on x for the kernels."""

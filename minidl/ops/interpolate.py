@@ -112,6 +112,15 @@ class Resize(Op):
             w = np.where((index < 0) | (index >= n), 0, w)
         return np.clip(index, 0, n - 1), w / w.sum(1, keepdims=True)
 
+    def field(self, share: np.ndarray, *z: Shape) -> tuple[np.ndarray, ...]:
+        for along, (n, out, s) in enumerate(self.axes(z[0][:-1])):
+            index, w = self.taps(n, out, s)
+            full = np.zeros((out, n))
+            np.add.at(full, (np.arange(out)[:, None], index), abs(w))
+            full /= full.sum(1, keepdims=True)
+            share = np.moveaxis(np.tensordot(share, full, (along, 0)), -1, along)
+        return (share,)
+
     def tables(self, z: Shape, dtype: Any, back: bool = False) -> list[Any]:
         """Indices and weights for height and width; a signal is of height 1."""
         found: list[Any] = []

@@ -23,6 +23,13 @@ class Rearranged(Op):
         """The order of the axes of one example."""
         return tuple(range(count))
 
+    def field(self, share: np.ndarray, *z: Shape) -> tuple[np.ndarray, ...]:
+        order = self.axes_of(len(z[0]))
+        channels = self.infer(*z).x[-1]
+        full = np.repeat(share[..., None] / channels, channels, -1)
+        full = full.reshape([z[0][axis] for axis in order])
+        return (full.transpose(np.argsort(order)).sum(-1),)
+
     def forward(self, z: Any, theta: Any, x: Any, tape: Any, scratch: Any) -> Any:
         z = z.transpose(0, *(1 + axis for axis in self.axes_of(z.ndim - 1)))
         return kernels(x).Move(z, x.reshape(z.shape))

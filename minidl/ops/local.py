@@ -11,6 +11,7 @@ from ..graph import Node, Op
 from ..spec import Pad, Param, Shape, ShapeError, Spec, several, sides, size, whole
 from .product import Init
 from .row import Case, Row
+from .window import Axis, windows
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,9 @@ class Local(Op):
         if self.bias:
             theta["b"] = Param((*tile, f))
         return Spec((*out, f), theta)
+
+    def windows(self, *z: Shape) -> tuple[Axis, ...]:
+        return windows(z[0], self.kernel, self.stride, self.pad, self.dilation).axes
 
     def macs(self, z: Shape, x: Shape) -> int:
         return prod(x) * prod(self.place().kernel) * z[-1]

@@ -11,6 +11,7 @@ from .._ext.kernel import parts_of
 from ..graph import Node, Op
 from ..spec import Array, Book, Shape, ShapeError, Spec, whole
 from .row import Case, Row
+from .window import pointwise
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Lrn(Op):
     k: float = 2.0
     divide: bool = True
     keeps: ClassVar[tuple[str, ...]] = ("z",)
+    windows = pointwise
 
     def infer(self, *z: Shape) -> Spec:
         whole("size", self.size)

@@ -9,6 +9,7 @@ from .._ext import kernels
 from ..graph import Node, Op
 from ..spec import Array, Book, Shape, ShapeError, Spec, whole
 from .row import Case, Row
+from .window import pointwise
 
 MOST = 256  # pieces: the place of the largest is kept in a byte
 
@@ -20,6 +21,7 @@ class Maxout(Op):
     pieces: int
     keeps: ClassVar[tuple[str, ...]] = ()
     kinks: ClassVar[bool] = True
+    windows = pointwise
 
     def infer(self, *z: Shape) -> Spec:
         *axes, c = z[0]

@@ -11,6 +11,7 @@ from .._ext.kernel import parts_of
 from ..graph import Node, Op
 from ..spec import Array, Book, Param, Shape, ShapeError, Spec
 from .row import Case, Row
+from .window import pointwise
 
 
 def _scratch(z: Shape, itemsize: int) -> int:
@@ -38,6 +39,7 @@ class BatchNorm(Op):
     inplace: ClassVar[bool] = True
     absorbs: ClassVar[bool] = True
     folds: ClassVar[bool] = True
+    windows = pointwise
 
     def infer(self, *z: Shape) -> Spec:
         if not isinstance(self.momentum, int | float) or not 0 <= self.momentum <= 1:

@@ -12,6 +12,7 @@ from .._ext import kernels
 from ..graph import Node, Op, show
 from ..spec import Shape, ShapeError, Spec, number
 from .row import Case, Row
+from .window import pointwise
 
 Channels = float | Sequence[float]
 
@@ -24,6 +25,7 @@ class Normalise(Op):
     std: tuple[float, ...]
     keeps: ClassVar[tuple[str, ...]] = ()
     reads: ClassVar[tuple[str, ...]] = ("real uint8",)
+    windows = pointwise
 
     def infer(self, *z: Shape) -> Spec:
         for name in ("mean", "std"):

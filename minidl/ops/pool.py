@@ -24,6 +24,9 @@ class Pool(Op):
         """The windows on a z of this shape, which has no batch axis."""
         raise NotImplementedError
 
+    def windows(self, *z: Shape) -> tuple[Axis, ...]:
+        return self.grid(z[0]).axes
+
     def frame(self, z: Shape) -> dict[str, Any]:
         """The same for the kernels; this shape begins with the batch."""
         return self.grid(z[1:]).frame(z[0], z[-1])
@@ -61,6 +64,11 @@ def whole_map(z: Shape) -> Grid:
 def global_spec(z: Shape, keep: bool) -> Spec:
     """One value per map, with or without axes of size 1."""
     return Spec((1,) * (len(z) - 1) * keep + z[-1:])
+
+
+def all_places(op: Any, *z: Shape) -> tuple[Axis, ...]:
+    """One window as large as the map, an axis for each of its own."""
+    return tuple(Axis(n, n) for n in z[0][:-1])
 
 
 class Max(Pool):
@@ -143,6 +151,7 @@ class GlobalMaxPool(Max):
 
     keep: bool = False
     ties: str = "first"
+    windows = all_places
 
     def grid(self, z: Shape) -> Grid:
         return whole_map(z)

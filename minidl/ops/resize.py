@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
+
 from .._ext import kernels
 from ..graph import Node, Op
 from ..spec import Shape, ShapeError, Spec, several
+from . import interpolate
 from .row import Case, Row
-from .window import inner, windows
+from .window import Axis, inner, windows
 
 Whole = int | tuple[int, ...]
 
@@ -43,6 +46,15 @@ class Upsample(Op):
         factors = several("factor", self.factor, len(sizes))
         return (1, *sizes)[-2:] + (1, *factors)[-2:]
 
+    def field(self, share: np.ndarray, *z: Shape) -> tuple[np.ndarray, ...]:
+        if self.mode == "bilinear":
+            return interpolate.Resize(factor=self.factor).field(share, *z)
+        for along, axis in enumerate(
+            windows((*share.shape, 1), self.factor, self.factor).axes
+        ):
+            share = axis.collect(share, along)
+        return (share,)
+
     def frame(self, x: Shape) -> Any:
         """Windows on x, one per pixel of z."""
         return windows(x[1:], self.factor, self.factor).frame(x[0], x[-1])
@@ -71,6 +83,9 @@ class Decimate(Op):
 
     def infer(self, *z: Shape) -> Spec:
         return Spec(windows(z[0], 1, self.stride).x(z[0][-1]))
+
+    def windows(self, *z: Shape) -> tuple[Axis, ...]:
+        return windows(z[0], 1, self.stride).axes
 
     def frame(self, z: Shape) -> Any:
         """Windows of one pixel."""

@@ -9,6 +9,7 @@ from .._ext import kernels
 from ..graph import Node, Op
 from ..spec import Shape, Spec
 from .row import Case, Row
+from .window import pointwise
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,7 @@ class Softmax(Op):
 
     keeps: ClassVar[tuple[str, ...]] = ("x",)
     inplace: ClassVar[bool] = True
+    windows = pointwise
 
     def infer(self, *z: Shape) -> Spec:
         return Spec(z[0])

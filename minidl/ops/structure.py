@@ -12,6 +12,7 @@ from .._ext import kernels
 from ..graph import Node, Op, show
 from ..spec import Shape, ShapeError, Spec, several
 from .row import Case, Row
+from .window import Axis, pointwise
 
 Amount = int | tuple[int | tuple[int, int], ...]
 Sides = tuple[tuple[int, ...], ...]
@@ -52,6 +53,14 @@ def _frame(x: Any, sides: Sides, value: float) -> list[Any]:
     return found
 
 
+def _moved(z: Shape, sides: Sides, sign: int) -> tuple[Axis, ...]:
+    """Windows of one place, from so far outside of z, or inside."""
+    return tuple(
+        Axis(n, before=sign * a, after=sign * b, count=n + sign * (a + b))
+        for n, (a, b) in zip(z[:-1], sides[:-1], strict=True)
+    )
+
+
 @dataclass(frozen=True)
 class Pad(Op):
     """x(j + before) = z(j), value around it;   delta(j) = epsilon(j + before)"""
@@ -65,6 +74,9 @@ class Pad(Op):
         if not isinstance(self.value, int | float):
             raise ShapeError(f"value: expected a number, got {self.value!r}")
         return Spec(tuple(n if n is None else n + sum(side) for n, side in sizes))
+
+    def windows(self, *z: Shape) -> tuple[Axis, ...]:
+        return _moved(z[0], amounts(self.amount, len(z[0]) - 1), 1)
 
     def forward(self, z: Any, theta: Any, x: Any, tape: Any, scratch: Any) -> Any:
         sides = amounts(self.amount, z.ndim - 2)
@@ -119,6 +131,9 @@ class Crop(Op):
             if n is not None and before + after >= n:
                 raise ShapeError(f"{before} + {after} of {n} leave nothing; use less")
         return Spec(tuple(n if n is None else n - sum(side) for n, side in sizes))
+
+    def windows(self, *z: Shape) -> tuple[Axis, ...]:
+        return _moved(z[0], amounts(self.amount, len(z[0]) - 1), -1)
 
     def forward(self, z: Any, theta: Any, x: Any, tape: Any, scratch: Any) -> Any:
         return kernels(x).Move(_inner(z, amounts(self.amount, z.ndim - 2)), x)
@@ -184,6 +199,17 @@ class Concat(Op):
                 "crop, pad or resize some of them"
             )
         return Spec(tuple(x))
+
+    def windows(self, *z: Shape) -> tuple[Axis, ...] | None:
+        count = len(z[0])
+        return pointwise(self, *z) if self.axis % count == count - 1 else None
+
+    def field(self, share: np.ndarray, *z: Shape) -> tuple[np.ndarray, ...]:
+        if self.windows(*z) is not None:
+            return super().field(share, *z)
+        axis = self.axis % len(z[0])
+        ends = np.cumsum([one[axis] for one in z])
+        return tuple(np.split(share, ends[:-1], axis))
 
     def parts(self, x: Any, z: Any) -> list[Any]:
         """The views of x where each z stands."""

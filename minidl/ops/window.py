@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from ..spec import Pad, Shape, ShapeError, several, sides, size
 
@@ -25,11 +28,43 @@ class Axis:
         """From the first tap to the last, both counted."""
         return self.dilation * (int(self.kernel) - 1) + 1
 
+    def spread(self, share: np.ndarray, along: int) -> np.ndarray:
+        """How much each place counts if each window shares out evenly among its taps;
+        what falls on padding is gone."""
+        share = np.moveaxis(share, along, 0)
+        found = np.zeros((self.size, *share.shape[1:]))
+        for inside, at in self.taps():
+            found[at] += share[inside] / self.kernel
+        return np.moveaxis(found, 0, along)
+
+    def collect(self, share: np.ndarray, along: int) -> np.ndarray:
+        """How much each window counts if each place shares out evenly among those that
+        reach it."""
+        share = np.moveaxis(share, along, 0)
+        reached = sum(np.bincount(at, minlength=self.size) for _, at in self.taps())
+        found = np.zeros((self.count, *share.shape[1:]))
+        for inside, at in self.taps():
+            found[inside] += (share[at].T / reached[at]).T  # type: ignore[index]
+        return np.moveaxis(found, 0, along)
+
+    def taps(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """For each tap the windows in which it lies on data, and on which place."""
+        at = np.arange(self.count) * self.stride - self.before
+        for tap in range(self.kernel):
+            place = at + tap * self.dilation
+            inside = np.flatnonzero((place >= 0) & (place < self.size))
+            yield inside, place[inside]
+
     def inside(self, pads: bool) -> bool:
         """Whether all windows lie on data or, with `pads`, on padding."""
         before, after = (self.before, self.after) if pads else (0, 0)
         end = (self.count - 1) * self.stride + self.reach - self.before
         return self.before <= before and end <= self.size + after
+
+
+def pointwise(op: Any, *z: Shape) -> tuple[Axis, ...]:
+    """For an op whose x(j) is made of z(j) alone: windows of one place."""
+    return tuple(Axis(n, count=n) for n in z[0][:-1])
 
 
 @dataclass(frozen=True)
