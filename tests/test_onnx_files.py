@@ -10,6 +10,7 @@ from test_onnx import close, theirs
 
 import minidl as dl
 from minidl import cli
+from minidl.exchange.onnx import fold, proto
 
 
 def node(kind, inputs, outputs, name="n", **settings):
@@ -116,7 +117,7 @@ BAD = {  # nodes, constants and more, and what the error says
     "add to much": ([node("ConstantOfShape", ["s"], ["a"]),
                      node("Add", ["a", "a"], ["b"]), node("Add", ["x", "b"], ["y"])],
                     {"constants": [("s", TensorProto.INT64, (2,), [2**20, 2**19])]},
-                    "too large a constant"),
+                    "makes a constant of shape"),
     "by 0": ([node("Div", ["x", "w"], ["y"])], {"constants": [
         ("w", TensorProto.FLOAT, (1,), [0.0])]}, "by 0"),
     "data above": ([CONV], {"constants": [outside("../w.bin")]}, "'../w.bin'"),
@@ -127,6 +128,28 @@ BAD = {  # nodes, constants and more, and what the error says
     "data too short": ([CONV], {"constants": [outside("short.bin")]}, "which has 4"),
     "data of a kind": ([CONV], {"constants": [outside("short.bin", "many")]}, "many"),
     "data less than none": ([CONV], {"constants": [outside("short.bin", "-4")]}, "-4"),
+    "absurd strides": ([node("ConvTranspose", ["x", "w"], ["y"], strides=[2**50] * 2)],
+                       {"constants": [("w", 1, (3, 1, 1, 1), [1.0] * 3)]}, "strides"),
+    "100 axes of weights": ([CONV], {"constants": [
+        TensorProto(name="w", dims=[1] * 100, data_type=1, raw_data=b"1234")]}, "'w'"),
+    "100 axes of an input": ([RELU], {"shape": (1,) * 100}, "has 100 axes"),
+    "0 times too much": ([CONV], {"constants": [TensorProto(
+        name="w", dims=[0, 2**62, 2**62], data_type=1, raw_data=b"")]}, "shape (0, 4"),
+    "two constants": ([CONV], {"constants": [W, W]}, "'w' stands twice"),
+    "two inputs": ([RELU], {"inputs": ("x", "x")}, "'x' stands twice"),
+    "two outputs": ([RELU], {"outputs": ("y", "y")}, "'y' stands twice"),
+    "makes a constant": ([node("Relu", ["x"], ["w"])], {"constants": [W]}, "is made"),
+    "makes nothing": ([node("Relu", ["x"], [])], {}, "first output has no name"),
+    "makes no name": ([node("Relu", ["x"], [""])], {}, "first output has no name"),
+    "reads nothing": ([node("Relu", [], ["y"])], {}, "input 0 is missing"),
+    "reads too much": ([node("Relu", ["x"] * 9, ["y"])], {}, "9 inputs, at most 1"),
+    "input without a name": ([RELU, node("Relu", [""], ["z"])],
+                             {"inputs": ("x", "")}, "non-empty"),
+    "constants that grow": (
+        [node("Concat", [f"w{i}"] * 8, [f"w{i + 1}"], axis=0) for i in range(9)]
+        + [node("Add", ["x", "w9"], ["y"])],
+        {"constants": [("w0", TensorProto.FLOAT, (4096,), [0.0] * 4096)]},
+        "too large a constant"),
     "nothing moves": ([node("Identity", ["w"], ["y"])], {"constants": [W]},
                       "depends on no input"),
 }
@@ -145,6 +168,72 @@ def test_wrong_files_say_what_is_wrong(name, tmp_path):
         dl.from_onnx(path)
     assert text in str(caught.value)
     assert str(path) in str(caught.value)
+
+
+def sized(number, data):
+    """A field of a protobuf that says its length."""
+    def whole(n):
+        return bytes([n]) if n < 128 else bytes([n % 128 + 128]) + whole(n // 128)
+
+    return whole(number * 8 + 2) + whole(len(data)) + data
+
+
+def nested(depth):
+    """A file of loops in loops."""
+    end = helper.make_tensor_value_info("y", 1, None).SerializeToString()
+    data = sized(1, RELU.SerializeToString()) + sized(12, end)
+    for _ in range(depth):
+        body = sized(5, sized(1, b"body") + sized(6, data) + b"\xa0\x01\x05")
+        data = sized(1, sized(1, b"x") + sized(2, b"y") + sized(4, b"Loop") + body)
+        data += sized(12, end)
+    return b"\x08\x09" + sized(7, data) + sized(8, b"\x10\x13")
+
+
+RAW = {  # bytes, and what the error says
+    "a number for the graph": (b"\x38\x01", "is not an ONNX file"),
+    "a length that lies": (b"\x3a\xff\xff\xff\xff\x0f", "is not an ONNX file"),
+    "a number without end": (b"\xff" * 50, "is not an ONNX file"),
+    "groups in groups": (b"\x0b" * 9999, "is not an ONNX file"),
+    "loops in loops": (nested(9), "(Loop)"),
+    "loops without end": (nested(999), "is not an ONNX file"),
+}
+
+
+@pytest.mark.parametrize("name", RAW)
+def test_bytes_that_are_no_graph(name, tmp_path):
+    data, text = RAW[name]
+    (tmp_path / "x.onnx").write_bytes(data)
+    with pytest.raises(dl.DataError) as caught:
+        dl.from_onnx(tmp_path / "x.onnx")
+    assert text in str(caught.value)
+
+
+def test_constants_have_a_limit_together(tmp_path, monkeypatch):
+    """Each is small enough, all of them would fill the memory."""
+    monkeypatch.setattr(fold, "TOTAL", 4000)
+    nodes = [node("Add", ["a", "a"], [f"b{i}"], f"n{i}") for i in range(3)]
+    nodes += [node("Add", ["x", f"b{i}"], [f"y{i}"]) for i in range(3)]
+    path, ends = tmp_path / "x.onnx", ("y0", "y1", "y2")
+    file(path, nodes, [("a", 1, (400,), [0.0] * 400)], ("x",), (1, 400), ends)
+    with pytest.raises(dl.DataError, match=r"'n2' \(Add\): what follows from"):
+        dl.from_onnx(path)
+
+
+def test_large_weights_go_beside_the_graph(tmp_path, monkeypatch):
+    """The limit of a protobuf, lowered."""
+    net = dl.models.lenet5(variant="modern")
+    net.to_onnx(tmp_path / "whole.onnx")
+    assert not (tmp_path / "whole.onnx.data").exists()
+    writer = sys.modules["minidl.exchange.onnx.write"]
+    monkeypatch.setattr(writer, "LARGE", 100_000)
+    net.to_onnx(tmp_path / "x.onnx")
+    assert (tmp_path / "x.onnx").stat().st_size < 20_000
+    z = np.random.default_rng(0).normal(size=(2, 32, 32, 1)).astype("float32")
+    close(theirs(tmp_path / "x.onnx", z)[0], net(z))
+    close(dl.from_onnx(tmp_path / "x.onnx")(z), net(z))
+    monkeypatch.setattr(proto, "LARGEST", 10_000)
+    with pytest.raises(dl.DataError, match="large weights belong"):
+        dl.from_onnx(tmp_path / "whole.onnx")
 
 
 def test_all_that_is_wrong_is_named_at_once(tmp_path):

@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 
 from .into import OPEN, Step, joint, whole
-from .proto import TYPES
+from .proto import AXES, TYPES
 from .value import Refused
 
-MOST = 2**28  # numbers that a constant may become; larger ones come as weights
+MOST = 2**27  # numbers that a constant may become; larger ones come as weights
+TOTAL = 2**31  # bytes of all such constants of a file
 
 
 def _bounded(shape: Any) -> tuple[int, ...]:
     sizes = tuple(whole("shape", one) for one in shape)
-    if any(n < 0 for n in sizes) or prod(sizes) > 2**40:
+    if any(n < 0 for n in sizes) or prod(sizes) > MOST or len(sizes) > AXES:
         raise Refused(f"makes a constant of shape {sizes}")
     return sizes
 

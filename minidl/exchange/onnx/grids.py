@@ -10,6 +10,8 @@ from ...spec import Shape, several
 from .into import Step
 from .value import Refused
 
+FAR = 2**12  # a transposed convolution has work for each step between two pixels
+
 
 def pads(pairs: Sequence[tuple[int, int]]) -> list[int]:
     """All that come before, then all that come after."""
@@ -48,6 +50,8 @@ def window(step: Step, sizes: Shape, kernel: Sequence[int]) -> dict[str, Any]:
     dilation = step.ints("dilations") or [1] * count
     several("strides", stride, count)
     several("dilations", dilation, count)
+    if max(stride) > FAR:
+        raise Refused(f"strides: {stride} are more than {FAR}")
     given = step.ints("pads") or [0] * 2 * count
     if len(given) != 2 * count:
         raise Refused(f"pads: expected {2 * count} numbers, got {given}")

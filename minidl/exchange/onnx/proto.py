@@ -16,6 +16,7 @@ from .out import package
 
 OLDEST, NEWEST = 7, 28  # opsets: what broadcasts as NumPy does, and what is known
 LARGEST = 2**31  # bytes: no protobuf is larger
+AXES = 32  # as many as every NumPy knows
 TYPES: dict[int, Any] = {  # TensorProto.DataType
     1: np.float32, 2: np.uint8, 3: np.int8, 4: np.uint16, 5: np.int16, 6: np.int32,
     7: np.int64, 9: np.bool_, 10: np.float16, 11: np.float64, 12: np.uint32,
@@ -94,6 +95,11 @@ def _checked(where: str, model: Any) -> File:
         )
     folder = Path(where).resolve().parent
     constants: dict[str, np.ndarray] = {}
+    for what in ("initializer", "input", "output"):
+        names = [one.name for one in getattr(graph, what)]
+        if len(set(names)) < len(names):
+            twice = next(one for one in names if names.count(one) > 1)
+            raise DataError(f"{where}: {twice!r} stands twice among its {what}s")
     for one in graph.initializer:
         constants[one.name] = tensor(f"{where}: {one.name!r}", one, folder)
     if graph.sparse_initializer:
@@ -122,6 +128,8 @@ def _checked(where: str, model: Any) -> File:
                     f"{where}: {node} reads {name!r}, which is neither an input, nor a "
                     "constant, nor made by a node"
                 )
+        if not any(node.outputs[:1]):
+            raise DataError(f"{where}: {node}: its first output has no name")
         for name in node.outputs:
             if name in known and name:
                 raise DataError(f"{where}: {name!r} is made twice, again by {node}")
@@ -145,6 +153,8 @@ def _sizes(where: str, value: Any) -> tuple[int, tuple[int | None, ...] | None]:
     found = value.type.tensor_type
     if not found.HasField("shape"):
         return found.elem_type, None
+    if len(found.shape.dim) > AXES:
+        raise DataError(f"{where}: has {len(found.shape.dim)} axes, at most {AXES} do")
     sizes = []
     for at, one in enumerate(found.shape.dim):
         n = one.dim_value if one.HasField("dim_value") else None
@@ -160,8 +170,9 @@ def tensor(where: str, proto: Any, folder: Path) -> np.ndarray:
         raise DataError(f"{where}: has the type {proto.data_type}, which is not read")
     kind: Any = TYPES[proto.data_type]
     shape = tuple(proto.dims)
-    if any(n < 0 for n in shape):
-        raise DataError(f"{where}: has the shape {shape}")
+    absurd = prod(max(n, 1) for n in shape) > 2**60  # NumPy minds, 0 among them or not
+    if len(shape) > AXES or min(shape, default=0) < 0 or absurd:
+        raise DataError(f"{where}: has the shape {shape!s:.80}")
     count, dtype = prod(shape), np.dtype(kind).newbyteorder("<")
     if proto.data_location == 1:
         data: Any = _external(where, proto, folder)

@@ -12,6 +12,7 @@ from ...ops.dropout import identity
 from ...spec import DataError, Error
 from . import convs, fold, norms, pairs, pools, products, proto, shapes, simple, sizes
 from .into import Rule, Step, Theta
+from .out import package
 from .proto import File
 from .value import NONE, Refused, Value
 
@@ -86,6 +87,7 @@ class _Reader:
         self.lost: set[str] = set()  # what refused nodes would have made
         self.wrong: list[str] = []
         self.theta: Theta = {}
+        self.worked_out = 0  # bytes of constants
         self.ins: list[Node] = []
         self.outs: list[Node] = []
         self.names: set[str] = set()
@@ -197,10 +199,19 @@ class _Reader:
         step = Step(said, given, self.file.opset, self.used, self.theta)
         if said.domain not in ("", "ai.onnx"):
             raise Refused(f"is an operation of {said.domain!r}, not a standard one")
+        schema = package().defs
+        if schema.has(said.kind, self.file.opset, ""):
+            most = schema.get_schema(said.kind, self.file.opset).max_input
+            if len(given) > most:
+                raise Refused(f"has {len(given)} inputs, at most {most} are known")
         known = said.kind in fold.RULES
         if known and not any(isinstance(one, Value) for one in given):
             constant = fold.RULES[said.kind](step)
             step.rest()
+            if isinstance(constant, np.ndarray) and constant.base is None:
+                self.worked_out += constant.nbytes
+            if self.worked_out > fold.TOTAL:
+                raise Refused("what follows from constants would fill more than 2 GB")
             return constant
         if said.kind == "Shape":
             return fold.sizes(step)
