@@ -3,8 +3,8 @@
     python tests/fuzz.py idx -runs=200000 corpus/
     python tests/fuzz.py safetensors -max_total_time=60
 
-Readers: idx, cifar, tar, npz, safetensors, picture. A reader may return, or raise a
-dl.Error; anything else is a find. The suite replays `tests/corpus/<reader>/`.
+Readers: idx, cifar, tar, npz, safetensors, picture, onnx. A reader may return, or
+raise a dl.Error; anything else is a find. The suite replays `tests/corpus/<reader>/`.
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ READERS: dict[str, Callable[[bytes], object]] = {
     "npz": as_file(npz.read),
     "safetensors": as_file(safetensors.read),
     "picture": as_file(lambda path: folder.Pictures([Path(path)], (8, 8), False)[0]),
+    "onnx": as_file(dl.from_onnx),
 }
 
 

@@ -150,6 +150,11 @@ BAD = {  # nodes, constants and more, and what the error says
         + [node("Add", ["x", "w9"], ["y"])],
         {"constants": [("w0", TensorProto.FLOAT, (4096,), [0.0] * 4096)]},
         "too large a constant"),
+    "absurd windows": ([node("MaxPool", ["x"], ["y"], kernel_shape=[2**31] * 2,
+                             pads=[2**30] * 4)], {}, "at most 2^32 do"),
+    "order of a kind": ([node("Transpose", ["x"], ["y"], perm=3)], {}, "perm"),
+    "no second output": ([node("Relu", ["x"], ["y", "z"])], {"outputs": ("y", "z")},
+                         "'z' is read"),
     "nothing moves": ([node("Identity", ["w"], ["y"])], {"constants": [W]},
                       "depends on no input"),
 }

@@ -142,7 +142,11 @@ class MaxPool(Max):
     dilation: Any = 1
 
     def grid(self, z: Shape) -> Grid:
-        return pooled(self, z)
+        grid = pooled(self, z)
+        taps = math.prod(axis.kernel for axis in grid.axes)
+        if taps > 2**32:
+            raise ShapeError(f"kernel: a window of {taps} entries, at most 2^32 do")
+        return grid
 
 
 @dataclass(frozen=True)

@@ -27,11 +27,9 @@ class Step:
     """One node of the file."""
 
     def __init__(
-        self, said: Said, inputs: Sequence[Any], opset: int, used: set[str],
-        theta: Theta,
+        self, said: Said, inputs: Sequence[Any], opset: int, theta: Theta
     ) -> None:
-        self.said, self.inputs, self.opset = said, inputs, opset
-        self.used, self.theta = used, theta
+        self.said, self.inputs, self.opset, self.theta = said, inputs, opset, theta
         self.asked = set(HARMLESS)  # settings that a rule has looked at
 
     # -- what it reads ------------------------------------------------------------
@@ -121,13 +119,6 @@ class Step:
                 return Node(node.op, node.inputs, share=owner)
         self.theta[node] = (source, theta)
         return node
-
-    def only(self, count: int = 1) -> None:
-        """Refuse if more than the first outputs are read."""
-        more = [one for one in self.said.outputs[count:] if one in self.used]
-        if more:
-            raise Refused(f"its output {more[0]!r} is read, and minidl has none such")
-
 
     def rest(self) -> None:
         """Refuse if there are settings that the rule did not look at."""

@@ -55,7 +55,6 @@ def _normalise(call: Call) -> str:
 
 
 def _read_batch_norm(step: Step) -> Value:
-    step.only()
     if step.get("training_mode", 0) or not step.get("spatial", 1):
         raise Refused("takes statistics of the batch or of places; minidl's come from "
                       "training, by channel")

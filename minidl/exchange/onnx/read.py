@@ -170,8 +170,8 @@ class _Reader:
             if node.kind in IMAGES and node.inputs[0] in axes:
                 return at[1] == 1
             if node.kind == "Transpose":
-                perm = node.settings.get("perm") or [*range(rank)][::-1]
-                if sorted(perm) == [*range(rank)]:
+                perm = node.settings.get("perm", [*range(rank)][::-1])
+                if isinstance(perm, list) and sorted(perm) == [*range(rank)]:
                     at = [at[one] for one in perm]
             axes.update(dict.fromkeys(node.outputs, at))
         return rank > 3
@@ -184,6 +184,11 @@ class _Reader:
                 continue
             try:
                 self.values[said.outputs[0]] = self.node(said)
+                for name in said.outputs:
+                    if name in self.used and name not in self.values:
+                        raise Refused(
+                            f"its output {name!r} is read, and minidl has none such"
+                        )
             except Error as error:
                 self.wrong.append(f"{said}: {error}")
                 self.lost.update(said.outputs)
@@ -196,7 +201,7 @@ class _Reader:
     def node(self, said: proto.Said) -> Any:
         """What a node makes: a Value, or an array where all is known."""
         given = [self.values[one] for one in said.inputs]
-        step = Step(said, given, self.file.opset, self.used, self.theta)
+        step = Step(said, given, self.file.opset, self.theta)
         if said.domain not in ("", "ai.onnx"):
             raise Refused(f"is an operation of {said.domain!r}, not a standard one")
         schema = package().defs

@@ -168,7 +168,6 @@ def _read_prelu(step: Step) -> Value:
 
 
 def _read_dropout(step: Step) -> Value:
-    step.only()
     z = step.value()
     rate = step.get("ratio", 0.5) if step.opset < 12 else step.number(1, "ratio", 0.5)
     training = step.given(2) and bool(step.constant(2, "training_mode").any())
