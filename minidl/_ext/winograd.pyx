@@ -26,6 +26,12 @@ cdef enum:
     FEW = 8  # blocks
 
 
+cdef inline Py_ssize_t odd(Py_ssize_t size) noexcept nogil:
+    """At least `size`, an odd number of vectors: what lies so far apart does not meet
+    in one set of a cache."""
+    return (((size + LANES - 1) // LANES) | 1) * LANES
+
+
 cdef inline void point_input(
     const vec* d, Py_ssize_t s, vec* o, Py_ssize_t t
 ) noexcept nogil:
@@ -119,7 +125,12 @@ cdef class WinogradPack(Kernel):
         self.turned = turned
         self.w = <const real*>self.read(w, KIND)
         panels = (self.f + NR - 1) // NR
-        self.u = <real*>self.write(u, KIND, POINTS * panels * self.c * NR)
+        self.u = <real*>self.write(u, KIND, WinogradPack.size(self.c, self.f))
+
+    @staticmethod
+    def size(c, f):
+        """Entries of u."""
+        return POINTS * odd(c * ((f + NR - 1) // NR) * NR)
 
     cdef void run(self) noexcept nogil:
         cdef Py_ssize_t panels = (self.f + NR - 1) // NR
@@ -151,8 +162,8 @@ cdef class WinogradPack(Kernel):
             for r in range(6):
                 point_weights(t + 3 * r, 1, u + 6 * r, 1)
             for r in range(POINTS):
-                store(self.u + (r * panels + panel) * self.c * NR + c * wide
-                      + half * LANES, u[r])
+                store(self.u + r * odd(panels * self.c * NR) + panel * self.c * NR
+                      + c * wide + half * LANES, u[r])
 
 
 cdef inline void output_by(
@@ -295,18 +306,19 @@ cdef class Winograd(WinogradGrid):
     cdef real* x
     cdef real* slots  # per buffer v [group][point][c / LANES][height][LANES]
     cdef Finish end  # and per thread m [group][panel][point][height][NR]
-    cdef Py_ssize_t height, groups, panels, blocks, split, v_size, m_size
+    cdef Py_ssize_t height, groups, panels, blocks, split, apart, v_size, m_size
     cdef bint common  # few blocks: each has a buffer, and all are transformed first
     cdef bint transforming
 
     def __init__(self, z, u, x, pad, scratch, b=None, tail=None):
         self.measure(z, x, pad)
         self.panels = (self.f + NR - 1) // NR
-        self.u = <const real*>self.read(u, KIND, POINTS * self.panels * self.c * NR)
+        self.u = <const real*>self.read(u, KIND, WinogradPack.size(self.c, self.f))
         self.x = <real*>self.write(x, KIND)
         self.blocks, self.groups, self.height = Winograd.layout(
             self.tiles, self.c, self.f)
-        self.v_size = POINTS * self.groups * self.height * self.wide
+        self.apart = odd(self.height * self.wide)
+        self.v_size = POINTS * self.groups * self.apart
         self.m_size = POINTS * self.groups * self.height * self.panels * NR
         self.slots = <real*>self.write(scratch, "B")
         self.common = self.blocks < FEW
@@ -332,8 +344,8 @@ cdef class Winograd(WinogradGrid):
         wide = (c + LANES - 1) // LANES * LANES
         deep = (f + NR - 1) // NR * NR
         buffers = blocks if blocks < FEW else threads
-        count = POINTS * groups * height * sizeof(real)
-        return count * (buffers * wide + threads * deep)
+        return POINTS * groups * sizeof(real) * (
+            buffers * odd(height * wide) + threads * height * deep)
 
     cdef void run(self) noexcept nogil:
         if self.common:
@@ -370,25 +382,25 @@ cdef class Winograd(WinogradGrid):
 
     cdef void place(self, Py_ssize_t tile, Py_ssize_t k, real* v) noexcept nogil:
         """Transform a tile to where the k-th of a block belongs."""
-        cdef Py_ssize_t apart = self.height * self.wide
         self.transform(
-            tile, v + k // self.height * POINTS * apart + k % self.height * LANES,
-            apart, self.height * LANES)
+            tile, v + k // self.height * POINTS * self.apart + k % self.height * LANES,
+            self.apart, self.height * LANES)
 
     cdef void multiply(
         self, const real* v, real* m, Py_ssize_t groups, Py_ssize_t panel,
         Py_ssize_t stop
     ) noexcept nogil:
         """The products of a block, point by point."""
-        cdef Py_ssize_t h = self.height, size = self.c * NR, point, p, next
+        cdef Py_ssize_t h = self.height, size = self.c * NR, point, p
+        cdef Py_ssize_t apart = odd(self.panels * size)
+        cdef const real* u
         for point in range(POINTS):
             for p in range(panel, stop):
-                next = 1 if p + 1 < stop else self.panels - p + panel
+                u = self.u + point * apart
                 point_tile(
                     h, self.f - p * NR <= LANES, groups, self.c,
-                    v + point * h * self.wide, POINTS * h * self.wide,
-                    self.u + (point * self.panels + p) * size,
-                    self.u + (point * self.panels + p + next) * size,
+                    v + point * self.apart, POINTS * self.apart, u + p * size,
+                    u + ((p + 1) * size if p + 1 < stop else apart + panel * size),
                     m + (p * POINTS + point) * h * NR, self.panels * POINTS * h * NR)
 
     cdef void collect(
@@ -417,12 +429,12 @@ cdef class WinogradWeights(WinogradGrid):
     cdef real* v  # [POINTS][block][wide]
     cdef real* e  # [POINTS][panels][block][NR]
     cdef real* u  # [POINTS][panels][c][NR]
+    cdef Py_ssize_t v_apart, e_apart, u_apart  # from one point to the next
     cdef Py_ssize_t block, panels, first, count
     cdef int phase
     cdef bint turned
 
     def __init__(self, z, epsilon, g, pad, turned, scratch):
-        cdef Py_ssize_t size
         self.measure(z, epsilon, pad)
         self.turned = turned
         self.panels = (self.f + NR - 1) // NR
@@ -430,9 +442,11 @@ cdef class WinogradWeights(WinogradGrid):
         self.epsilon = <const real*>self.read(epsilon, KIND)
         self.g = <real*>self.write(g, KIND, 9 * self.c * self.f)
         self.v = <real*>self.write(scratch, "B")
-        size = POINTS * self.block
-        self.e = self.v + size * self.wide
-        self.u = self.e + size * self.panels * NR
+        self.v_apart = odd(self.block * self.wide)
+        self.e_apart = odd(self.block * self.panels * NR)
+        self.u_apart = odd(self.c * self.panels * NR)
+        self.e = self.v + POINTS * self.v_apart
+        self.u = self.e + POINTS * self.e_apart
 
     @staticmethod
     def tiles_of(tiles, c, f):
@@ -447,7 +461,8 @@ cdef class WinogradWeights(WinogradGrid):
         wide = (c + LANES - 1) // LANES * LANES
         deep = (f + NR - 1) // NR * NR
         block = WinogradWeights.tiles_of(tiles, c, f)
-        return POINTS * (block * (wide + deep) + c * deep) * sizeof(real)
+        size = odd(block * wide) + odd(block * deep) + odd(c * deep)
+        return POINTS * size * sizeof(real)
 
     cdef void run(self) noexcept nogil:
         cdef Py_ssize_t high = (self.c + MR - 1) // MR
@@ -467,7 +482,7 @@ cdef class WinogradWeights(WinogradGrid):
         cdef Py_ssize_t high = (self.c + MR - 1) // MR
         if self.phase == 0:
             self.transform(self.first + item, self.v + item * self.wide,
-                           self.block * self.wide, LANES)
+                           self.v_apart, LANES)
             self.spread(self.first + item, self.e + item * NR)
         elif self.phase == 1:
             self.correlate(item // high, item % high * MR)
@@ -480,7 +495,6 @@ cdef class WinogradWeights(WinogradGrid):
         cdef Py_ssize_t spot = tile % (self.down * self.right)
         cdef Py_ssize_t y = spot // self.right * 4, x = spot % self.right * 4
         cdef Py_ssize_t corner = ((image * self.rows + y) * self.cols + x) * self.f
-        cdef Py_ssize_t apart = self.panels * self.block * NR
         cdef real* target
         cdef vec e[16]
         cdef vec t[24]
@@ -501,20 +515,19 @@ cdef class WinogradWeights(WinogradGrid):
                 point_epsilon(t + 4 * i, 1, d + 6 * i, 1)
             target = into + f // NR * self.block * NR + f % NR
             for i in range(POINTS):
-                store(target + i * apart, d[i])
+                store(target + i * self.e_apart, d[i])
             f += LANES
 
     cdef void correlate(self, Py_ssize_t pair, Py_ssize_t c) noexcept nogil:
         """Channels c to c + MR of one point and panel: the sum over this block."""
-        cdef Py_ssize_t point = pair // self.panels
+        cdef Py_ssize_t point = pair // self.panels, panel = pair % self.panels
         cdef Py_ssize_t height = min(<Py_ssize_t>MR, self.c - c), i
-        cdef const real* v = self.v + point * self.block * self.wide + c
-        cdef const real* e = self.e + pair * self.block * NR
-        cdef real* u = self.u + (pair * self.c + c) * NR
+        cdef const real* v = self.v + point * self.v_apart + c
+        cdef const real* e = self.e + point * self.e_apart + panel * self.block * NR
+        cdef real* u = self.u + point * self.u_apart + (panel * self.c + c) * NR
         cdef real tile[MR * NR]
         adjoint_by_stride(
-            height, self.f - pair % self.panels * NR <= LANES, self.count, v, self.wide,
-            e, tile)
+            height, self.f - panel * NR <= LANES, self.count, v, self.wide, e, tile)
         if self.first == 0:
             for i in range(height * NR):
                 u[i] = tile[i]
@@ -534,7 +547,7 @@ cdef class WinogradWeights(WinogradGrid):
             n = min(<Py_ssize_t>LANES, self.f - f)
             source = self.u + (f // NR * self.c + c) * NR + f % NR
             for i in range(POINTS):
-                d[i] = load(source + i * self.panels * self.c * NR)
+                d[i] = load(source + i * self.u_apart)
             for i in range(6):
                 point_gradient(d + i, 6, t + i, 6)
             for i in range(3):

@@ -38,8 +38,7 @@ def tiles(n: int, out: tuple[int, int]) -> int:
 
 def packed(c: int, f: int, itemsize: int) -> int:
     """Entries of the transformed filters."""
-    wide = kernels(itemsize).COLUMNS
-    return 36 * c * -(-f // wide) * wide
+    return int(kernels(itemsize).WinogradPack.size(c, f))
 
 
 def book(shape: Geometry, threads: int, itemsize: int) -> Book:
