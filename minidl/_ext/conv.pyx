@@ -114,23 +114,28 @@ cdef inline void point(
 
 
 cdef class Pack(Kernel):
-    """packed[j][t run + l][:] = w[offset_t + l down + (j NR + :) across]"""
+    """packed[j][t run + l][:] = w[offset_t + l down + (j NR + :) across]
+
+    Positions beside each other have columns and offsets of their own, side by side."""
 
     cdef const real* w
     cdef real* packed
-    cdef Py_ssize_t taps, length, columns, down, across
+    cdef Py_ssize_t taps, length, columns, each, down, across
     cdef Py_ssize_t* offsets
 
-    def __init__(self, w, packed, offsets, run, columns, down, across):
-        self.taps, self.length, self.columns = len(offsets), run, columns
+    def __init__(self, w, packed, about, down, across):
+        self.columns, self.each = about.filters, about.filters // about.beside
+        self.taps = len(about.offsets) // about.beside
+        self.length = about.inner // self.taps
         self.down, self.across = down, across
-        panels = (columns + NR - 1) // NR
-        last = max(offsets, default=0) + (run - 1) * down + (columns - 1) * across
+        panels = (self.columns + NR - 1) // NR
+        last = max(about.offsets, default=0) + (self.length - 1) * down
+        last += (self.each - 1) * across
         if last >= w.size:
             raise ValueError(f"Pack: entry {last} of a w of {w.size}")
-        self.offsets = numbers(self, offsets)
+        self.offsets = numbers(self, about.offsets)
         self.w = <const real*>self.read(w, KIND)
-        self.packed = <real*>self.write(packed, KIND, panels * self.taps * run * NR)
+        self.packed = <real*>self.write(packed, KIND, panels * about.inner * NR)
 
     cdef void run(self) noexcept nogil:
         cdef Py_ssize_t panels = (self.columns + NR - 1) // NR
@@ -141,11 +146,21 @@ cdef class Pack(Kernel):
         cdef Py_ssize_t l, q, width = min(<Py_ssize_t>NR, self.columns - panel * NR)
         cdef Py_ssize_t wide = LANES if width <= LANES else NR
         cdef Py_ssize_t down = self.down, across = self.across
-        cdef const real* w = self.w + self.offsets[tap] + panel * NR * across
+        cdef Py_ssize_t beside = self.columns // self.each, column, offset
+        cdef const real* w
         cdef real* into = self.packed + (
             panel * self.taps * NR + tap * wide) * self.length
-        if width < wide:
+        if width < wide or beside > 1:
             memset(into, 0, self.length * wide * sizeof(real))
+        if beside > 1:
+            for q in range(width):
+                column = panel * NR + q
+                offset = self.offsets[tap * beside + column // self.each]
+                w = self.w + offset + column % self.each * across
+                for l in range(self.length if offset >= 0 else 0):
+                    into[l * wide + q] = w[l * down]
+            return
+        w = self.w + self.offsets[tap] + panel * NR * across
         if across == 1:
             for l in range(self.length):
                 memcpy(into + l * wide, w + l * down, width * sizeof(real))
@@ -198,8 +213,10 @@ cdef class Product(Kernel):
     cdef real* x
     cdef void** slots  # scratch: places and pointers of one block per thread
     cdef Finish end
+    cdef Finish each  # of one of the positions beside each other
+    cdef real* ends  # b, scale and shift of all of them
     cdef Py_ssize_t filters, x_h, x_w, x_c, stride_h, stride_w, start_h, start_w
-    cdef Py_ssize_t total, blocks, split
+    cdef Py_ssize_t total, blocks, split, beside
 
     def __init__(self, z, packed, x, about, scratch, b=None, tail=None):
         self.grid = grid_of(self, about)
@@ -213,7 +230,10 @@ cdef class Product(Kernel):
         self.packed = <const real*>self.read(packed, KIND, size)
         self.x = <real*>self.write(x, KIND) + <Py_ssize_t>about.into
         self.zeros = zero(self, self.grid.run)
-        self.end = finish_of(self, KIND, b, tail, <Py_ssize_t>about.into)
+        self.end = self.each = finish_of(self, KIND, b, tail, <Py_ssize_t>about.into)
+        self.beside = about.beside
+        if self.beside > 1:
+            self.ends = <real*>zero(self, 3 * self.filters)
         self.slots = <void**>self.write(scratch, "B")
         self.total = self.grid.n * self.grid.rows * self.grid.cols
         self.blocks = (self.total + BLOCK - 1) // BLOCK
@@ -227,8 +247,22 @@ cdef class Product(Kernel):
         return threads * BLOCK * (taps + 1) * sizeof(void*)
 
     cdef void run(self) noexcept nogil:
+        if self.beside > 1:
+            self.end.b = self.repeated(self.each.b, self.ends)
+            self.end.scale = self.repeated(self.each.scale, self.ends + self.filters)
+            self.end.shift = self.repeated(
+                self.each.shift, self.ends + 2 * self.filters)
         self.share(self.blocks * self.split,
                    self.total * self.grid.taps * self.grid.run * self.filters // 8)
+
+    cdef const real* repeated(self, const real* one, real* all) noexcept nogil:
+        """The numbers of a position's filters, for all that lie beside it."""
+        cdef Py_ssize_t q
+        if one == NULL:
+            return NULL
+        for q in range(self.filters):
+            all[q] = one[q % (self.filters // self.beside)]
+        return all
 
     cdef void part(self, Py_ssize_t item, int slot) noexcept nogil:
         cdef Py_ssize_t panels = (self.filters + NR - 1) // NR
@@ -305,18 +339,20 @@ cdef class Correlate(Kernel):
     cdef real* sums  # [parts][panels][taps run][NR]
     cdef char* slots  # per thread: pointers [taps][CHUNK], then a packed panel
     cdef Py_ssize_t filters, e_h, e_w, e_c, stride_h, stride_w, start_h, start_w
-    cdef Py_ssize_t parts, total, run_of_tap, down, across
+    cdef Py_ssize_t parts, total, taps, each, down, across
     cdef bint gathering
     cdef Py_ssize_t* offsets
 
-    def __init__(self, z, epsilon, g, about, offsets, run, down, across, scratch):
+    def __init__(self, z, epsilon, g, about, down, across, scratch):
         self.grid = grid_of(self, about)
         self.filters = about.filters
         _, self.e_h, self.e_w, self.e_c = about.target
         self.stride_h, self.stride_w = about.spread
         self.start_h, self.start_w = about.start
-        self.offsets = numbers(self, offsets)
-        self.run_of_tap, self.down, self.across = run, down, across
+        self.offsets = numbers(self, about.offsets)
+        self.taps = len(about.offsets) // about.beside
+        self.each = self.filters // about.beside
+        self.down, self.across = down, across
         self.z = <const real*>self.read(z, KIND) + <Py_ssize_t>about.channel
         self.epsilon = <const real*>self.read(epsilon, KIND) + <Py_ssize_t>about.into
         self.g = <real*>self.write(g, KIND)
@@ -352,7 +388,7 @@ cdef class Correlate(Kernel):
         self.gathering = False
         self.share(self.parts * panels, self.total * inner * self.filters // 8)
         self.gathering = True
-        self.share(inner, inner * self.filters * self.parts)
+        self.share(inner // self.taps, inner * self.filters * self.parts)
 
     cdef void part(self, Py_ssize_t item, int slot) noexcept nogil:
         cdef Py_ssize_t panels = (self.filters + NR - 1) // NR
@@ -420,22 +456,35 @@ cdef class Correlate(Kernel):
                     i = 0
                     image += 1
 
-    cdef void gather(self, Py_ssize_t k, Py_ssize_t panels) noexcept nogil:
-        """Row k of g: the parts in order."""
+    cdef void gather(self, Py_ssize_t l, Py_ssize_t panels) noexcept nogil:
+        """Entry l of each tap of g: the parts in order. The first of the positions
+        beside each other comes to a tap before the others."""
         cdef Py_ssize_t inner = self.grid.taps * self.grid.run, part, panel, q, width
-        cdef real* g = (self.g + self.offsets[k // self.run_of_tap]
-                        + k % self.run_of_tap * self.down)
+        cdef Py_ssize_t beside = self.filters // self.each, t, p, column
         cdef real total[NR]
         cdef real* one
-        for panel in range(panels):
-            memset(total, 0, NR * sizeof(real))
-            for part in range(self.parts):
-                one = self.sums + ((part * panels + panel) * inner + k) * NR
-                for q in range(NR):
-                    total[q] += one[q]
-            width = min(<Py_ssize_t>NR, self.filters - panel * NR)
-            for q in range(width):
-                g[(panel * NR + q) * self.across] = total[q]
+        cdef real* g
+        for t in range(self.taps):
+            for panel in range(panels):
+                memset(total, 0, NR * sizeof(real))
+                for part in range(self.parts):
+                    one = self.sums + NR * (
+                        (part * panels + panel) * inner + t * (inner // self.taps) + l)
+                    for q in range(NR):
+                        total[q] += one[q]
+                width = min(<Py_ssize_t>NR, self.filters - panel * NR)
+                if beside == 1:
+                    g = self.g + self.offsets[t] + l * self.down
+                    for q in range(width):
+                        g[(panel * NR + q) * self.across] = total[q]
+                    continue
+                for q in range(width):
+                    p = (panel * NR + q) // self.each
+                    column = (panel * NR + q) % self.each
+                    if self.offsets[t * beside + p] >= 0:
+                        g = self.g + self.offsets[t * beside + p]
+                        g += l * self.down + column * self.across
+                        g[0] = total[q] if p == 0 else g[0] + total[q]
 
 
 cdef class SumRows(Kernel):

@@ -2,6 +2,7 @@
 
 from libc.string cimport memcpy, memset
 
+from minidl._ext.finish cimport Finish, ended, finish_of
 from minidl._ext.kernel cimport Kernel
 from minidl._ext.simd cimport LANES, real, splat, vec
 from minidl._ext.window cimport Frame, Run, covering, follow, give, take, taps
@@ -58,29 +59,30 @@ cdef class Im2col(Kernel):
 
 
 cdef class Col2im(Kernel):
-    """x = the sum of the entries of z that Im2col takes from here"""
+    """x = the sum of the entries of z that Im2col takes from here, and a tail"""
 
     cdef const real* z
     cdef real* x
+    cdef Finish end
     cdef Frame f
     cdef Py_ssize_t size
 
-    def __init__(self, z, x, frame):
+    def __init__(self, z, x, frame, tail=None):
         cdef Frame f = frame
         self.f = f
         self.size = f.n * f.h.count * f.w.count * f.h.kernel * f.w.kernel * f.c
         self.z = <const real*>self.read(z, KIND, self.size)
         self.x = <real*>self.write(x, KIND, f.n * f.h.size * f.w.size * f.c)
+        self.end = finish_of(self, KIND, None, tail, 0)
 
     cdef void run(self) noexcept nogil:
         self.share(self.f.n * self.f.h.size, self.size)
 
     cdef void part(self, Py_ssize_t row, int slot) noexcept nogil:
         cdef Frame f = self.f
-        cdef Py_ssize_t p = row % f.h.size, q, c, n, i, j, a, b
+        cdef Py_ssize_t p = row % f.h.size, q, c, n, i, j, a, b, at
         cdef Run y = covering(&f.h, p), x = covering(&f.w, 0)
         cdef vec total
-        cdef real* to = self.x + row * f.w.size * f.c
         cdef const real* z = self.z + f.c * f.h.kernel * f.w.kernel * (
             row // f.h.size * f.h.count * f.w.count)
         for q in range(f.w.size):
@@ -103,4 +105,6 @@ cdef class Col2im(Kernel):
                             b = b // f.w.dilation
                         b = ((i * f.w.count + j) * f.h.kernel + a) * f.w.kernel + b
                         total = total + take(z + b * f.c + c, n)
-                give(to + q * f.c + c, total, n)
+                at = (row * f.w.size + q) * f.c + c
+                total = ended(&self.end, total, splat(1), splat(0), at, n)
+                give(self.x + at, total, n)

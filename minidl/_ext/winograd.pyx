@@ -124,7 +124,6 @@ cdef class WinogradPack(Kernel):
         self.c, self.f = (f, c) if transposed else (c, f)
         self.turned = turned
         self.w = <const real*>self.read(w, KIND)
-        panels = (self.f + NR - 1) // NR
         self.u = <real*>self.write(u, KIND, WinogradPack.size(self.c, self.f))
 
     @staticmethod

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import product
+from typing import Any
 
 Pair = tuple[int, int]
 MERGE = 16  # fewer channels than this: a row of taps is one run of a bordered copy
+BESIDE = (4, 2, 1)  # positions in a row of the product, if it is no wider than that
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,9 @@ class Grid:
 
         row (n, i, j), entry (t, l) = source[n, i step + tap_t, l + channel]
         goes to target[n, i spread + start, into ... into + filters]
+
+    Where filters are few, a row holds positions `beside` each other, which read the
+    same run: for each tap and position there is an offset, or -1 where all is zero.
     """
 
     source: tuple[int, int, int, int]  # n h w c
@@ -28,12 +33,13 @@ class Grid:
     taps: tuple[Pair, ...]
     run: int  # numbers per tap, contiguous from the tap on
     filters: int
-    offsets: tuple[int, ...]  # where the weights of each tap begin
+    offsets: tuple[int, ...]  # where the weights of each tap [and position] begin
     spread: Pair = (1, 1)
     start: Pair = (0, 0)
     channel: int = 0
     into: int = 0
     merged: bool = False
+    beside: int = 1
 
     @property
     def inner(self) -> int:
@@ -96,7 +102,32 @@ class Geometry:
             c=self.c * self.kernel[0] * self.kernel[1],
         )
 
-    def forward(self, groups: int | None = None) -> list[Grid]:
+    def frame(self) -> dict[str, Any]:
+        """The windows, as the kernels of im2col want to know them."""
+        sides = zip(
+            self.size, self.kernel, self.stride, self.dilation, self.pad, self.out,
+            strict=True,
+        )
+        h, w = (
+            {"size": size, "kernel": k, "stride": s, "dilation": d, "before": before,
+             "after": after, "count": count}
+            for size, k, s, d, (before, after), count in sides
+        )
+        return {"n": self.n, "c": self.c, "h": h, "w": w}
+
+    @property
+    def beside(self) -> int:
+        """How many positions share a row of the product."""
+        few = [
+            p for p in BESIDE
+            if p * self.f <= MERGE and self.out[1] % p == 0
+            and (p - 1) * self.stride[1] < self.kernel[1]
+        ]
+        return few[0] if few and self.merged else 1
+
+    def forward(
+        self, groups: int | None = None, beside: int | None = None
+    ) -> list[Grid]:
         """im2col(z) w: one grid a group, of all groups or of the first few."""
         (kh, kw), (dh, dw) = self.kernel, self.dilation
         (top, _), (left, _) = self.pad
@@ -104,9 +135,17 @@ class Geometry:
         target = (self.n, *self.out, self.f)
         if self.merged:
             taps = tuple((r * dh, 0) for r in range(kh))
+            (rows, cols), (down, right) = self.out, self.stride
+            p = beside or self.beside
+            wide = kw + (p - 1) * right
+            offsets = tuple(
+                offsets[r * kw + s - q * right] if 0 <= s - q * right < kw else -1
+                for r, s, q in product(range(kh), range(wide), range(p))
+            )
             return [
-                Grid(self.bordered, target, self.out, self.stride, taps, kw * self.c,
-                     self.f, offsets, merged=True)
+                Grid(self.bordered, (self.n, rows, cols // p, p * self.f),
+                     (rows, cols // p), (down, right * p), taps, wide * self.c,
+                     p * self.f, offsets, merged=True, beside=p)
             ]
         taps = tuple(
             (r * dh - top, s * dw - left) for r, s in product(range(kh), range(kw))

@@ -89,13 +89,8 @@ def pack(grids: list[Grid], w: Any, into: Any, transposed: bool, f: int) -> list
     for grid in grids:
         size = packed([grid], w.dtype.itemsize)
         if size:
-            run = grid.inner // len(grid.offsets)
-            made.append(
-                kernels(w).Pack(
-                    w, into[at : at + size], grid.offsets, run, grid.filters, down,
-                    across,
-                )
-            )
+            part = into[at : at + size]
+            made.append(kernels(w).Pack(w, part, grid, down, across))
         at += size
     return made
 
@@ -138,12 +133,7 @@ def weights_adjoint(
     """Kernels for g_w = im2col(z)^T epsilon."""
     made, source, rest = bordered(shape, z, scratch)
     for grid in shape.forward():
-        run = grid.inner // len(grid.offsets)
-        made.append(
-            kernels(z).Correlate(
-                source, epsilon, g, grid, grid.offsets, run, shape.f, 1, rest
-            )
-        )
+        made.append(kernels(z).Correlate(source, epsilon, g, grid, shape.f, 1, rest))
     return made
 
 
