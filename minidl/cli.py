@@ -205,7 +205,7 @@ OPTIONS: dict[str, Option] = {
     "output": (("-o", "--out"), {"metavar": "FILE.svg", "required": True}),
     "view": (
         ("--view",),
-        {"choices": ["network", "plan", "field"], "default": "network",
+        {"choices": ["network", "plan", "field", "volumes"], "default": "network",
          "help": "what to draw (network)"},
     ),
     "at": (

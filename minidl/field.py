@@ -124,7 +124,7 @@ def receptive_field(
     """
     graph = model.graph
     names = order(graph)
-    shapes = _shapes(model, names, size)
+    shapes = concrete(model, names, size)
     if node is None:
         wide = [name for name in names if any(n > 1 for n in shapes[name][:-1])]
         node = wide[-1] if wide else names[-1]
@@ -154,7 +154,7 @@ def receptive_field(
     )  # fmt: skip
 
 
-def _shapes(
+def concrete(
     model: Any, names: Sequence[str], size: Sequence[int] | None
 ) -> dict[str, Shape]:
     """Of each node, with `size` for open axes."""

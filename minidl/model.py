@@ -440,8 +440,8 @@ class Model:
         view
             What to draw: "network"; "plan", which buffers are alive at which step and
             where in the arena they lie; "field", what a position of a node sees of the
-            input and of every node on the way. All but the network have the formats
-            .svg, .pdf, .png and .tex alone.
+            input and of every node on the way; "volumes", a chain in perspective. All
+            but the network have the formats .svg, .pdf, .png and .tex alone.
         train
             Whether the plan is that of a training step.
         at, position

@@ -8,7 +8,7 @@ import minidl as dl
 from minidl import cli, draw
 from minidl.draw.legend import ticks
 from minidl.draw.lifetimes import USES, alive, buffers
-from minidl.draw.picture import Rect
+from minidl.draw.picture import Line, Rect, Text
 
 
 def fork():
@@ -64,6 +64,58 @@ def test_a_plan_in_every_picture_format(tmp_path, suffix):
     first = path.read_bytes()
     fork().draw(path, view="plan", train=True)
     assert path.read_bytes() == first
+
+
+@pytest.mark.parametrize(
+    ("name", "many", "arcs"),
+    [("lenet5", 8, 0), ("alexnet", 12, 0), ("vgg16", 22, 0), ("resnet18", 21, 8)],
+)
+def test_volumes_stand_beside_each_other(name, many, arcs):
+    net = dl.models.get(name)()
+    picture = draw.view(net, "volumes")
+    fronts = [one for one in picture.shapes if isinstance(one, Rect)]
+    assert len(fronts) == many
+    before = None
+    for one in fronts:
+        if before is not None and one.x > before.x:  # in the same row
+            assert one.x > before.x + before.width
+        before = one
+        assert one.x >= 0
+        assert one.x + one.width < picture.width
+    words = {run[0] for one in picture.shapes if isinstance(one, Text)
+             for run in one.runs}  # fmt: skip
+    for node in net.graph:
+        if net.graph.nodes[node]["node"].op.kind in ("conv", "dense", "max_pool"):
+            assert node in words or "downsample" in node
+    lines = [one for one in picture.shapes if isinstance(one, Line)]
+    assert sum(one.arrow for one in lines) == arcs
+    for one in lines:
+        for x, y in (one.start, *(p for _, points in one.pieces for p in points)):
+            assert 0 <= x <= picture.width
+            assert 0 <= y <= picture.height
+
+
+def test_lengths_of_volumes_follow_their_sizes():
+    fronts = [
+        one for one in draw.view(dl.models.vgg16(), "volumes").shapes
+        if isinstance(one, Rect)
+    ]  # fmt: skip
+    tall, thick = ([getattr(one, what) for one in fronts] for what in
+                   ("height", "width"))  # fmt: skip
+    assert tall[:19] == sorted(tall[:19], reverse=True)
+    assert thick[:19] == sorted(thick[:19])
+    assert tall[1] == pytest.approx(2 * tall[9], abs=2)  # of 224 and 56 pixels
+
+
+def test_what_is_no_chain():
+    with pytest.raises(dl.DataError, match="googlenet is no chain: a branch of sev"):
+        draw.view(dl.models.googlenet(), "volumes")
+    z = dl.Input((2, 3, 4, 1), name="z")
+    with pytest.raises(dl.DataError, match="z is 2x3x4x1: volumes have at most"):
+        draw.view(dl.Model(z, dl.relu(z)), "volumes")
+    z = dl.Input((3,), name="<&>")
+    assert draw.view(dl.Model(z, z), "volumes").shapes
+    assert draw.view(fork(), "volumes").shapes
 
 
 def test_what_cannot_be_viewed(tmp_path):

@@ -12,6 +12,7 @@ from .label import clean
 from .lifetimes import lifetimes
 from .picture import Picture
 from .sight import sight
+from .volumes import volumes
 
 
 def plan(
@@ -30,7 +31,14 @@ def field(
     return sight(model, receptive_field(model, at, position, size))
 
 
-VIEWS: dict[str, Callable[..., Picture]] = {"plan": plan, "field": field}
+def chain(model: Any, size: Any = None) -> Picture:
+    """The values of a chain in perspective."""
+    return volumes(model, size)
+
+
+VIEWS: dict[str, Callable[..., Picture]] = {
+    "plan": plan, "field": field, "volumes": chain,
+}  # fmt: skip
 
 
 def view(model: Any, name: str, **how: Any) -> Picture:
