@@ -388,6 +388,18 @@ def test_broken_pictures(pictures, monkeypatch):
         dl.data.image_folder(pictures, 8)[0].images[:]
 
 
+def test_a_photo_is_turned_as_its_camera_was_held(tmp_path):
+    pixels = np.zeros((8, 8, 3), np.uint8)
+    pixels[:, :4] = 200
+    photo = folders.pillow()[0].fromarray(pixels)
+    about = photo.getexif()
+    about[0x0112] = 6  # the top is at the right
+    photo.save(tmp_path / "x.png", exif=about)
+    found = folders.Pictures([tmp_path / "x.png"], (8, 8), True)[0]
+    assert found[:4].min() == 200
+    assert found[4:].max() == 0
+
+
 def test_broken_folders(pictures, tmp_path):
     empty = tmp_path / "empty"
     empty.mkdir()

@@ -42,7 +42,7 @@ class Pictures:
 
     def read(self, path: Path) -> Any:
         """One picture, scaled to cover the size and cut around its centre."""
-        image = pillow()
+        image, upright = pillow()
         height, width = self.size
         try:
             with warnings.catch_warnings():
@@ -53,7 +53,7 @@ class Pictures:
                             f"{path}: has {file.width} x {file.height} pixels; more "
                             f"than {MOST:,} are not read"
                         )
-                    one = file.convert("L" if self.grey else "RGB")
+                    one = upright(file).convert("L" if self.grey else "RGB")
         except DataError:
             raise
         except Exception as error:  # decoders raise what they like on broken files
@@ -67,15 +67,15 @@ class Pictures:
         return np.asarray(one, np.uint8).reshape(self.shape[1:])
 
 
-def pillow() -> Any:
-    """Pillow's Image, or what to install."""
+def pillow() -> tuple[Any, Any]:
+    """Pillow's Image and what turns a photo as its camera was held; or what to install."""
     try:
-        from PIL import Image
+        from PIL import Image, ImageOps
     except ImportError:
         raise Error(
             "pictures need Pillow: pip install 'minidl[image]'"
         ) from None
-    return Image
+    return Image, ImageOps.exif_transpose
 
 
 def image_folder(
