@@ -146,7 +146,7 @@ cdef class Pack(Kernel):
         cdef Py_ssize_t l, q, width = min(<Py_ssize_t>NR, self.columns - panel * NR)
         cdef Py_ssize_t wide = LANES if width <= LANES else NR
         cdef Py_ssize_t down = self.down, across = self.across
-        cdef Py_ssize_t beside = self.columns // self.each, column, offset
+        cdef Py_ssize_t beside = self.columns // self.each, column, offset, first = 0
         cdef const real* w
         cdef real* into = self.packed + (
             panel * self.taps * NR + tap * wide) * self.length
@@ -165,9 +165,11 @@ cdef class Pack(Kernel):
             for l in range(self.length):
                 memcpy(into + l * wide, w + l * down, width * sizeof(real))
         else:
-            for q in range(width):
-                for l in range(self.length):
-                    into[l * wide + q] = w[l * down + q * across]
+            while first < self.length:  # a cache line of each column at a time
+                for q in range(width):
+                    for l in range(first, min(first + LANES, self.length)):
+                        into[l * wide + q] = w[l * down + q * across]
+                first += LANES
 
 
 cdef class Border(Kernel):

@@ -106,6 +106,17 @@ cdef inline void point_gradient(
     o[2 * t] = splat(<real>(1.0 / 6)) * b - a + u[5 * s]
 
 
+cdef inline void turn(
+    const real* w, Py_ssize_t across, Py_ssize_t n, Py_ssize_t q, real* o,
+    Py_ssize_t apart
+) noexcept nogil:
+    """o[l apart + j] = w[j across + l], l to n; zeros for j from q on"""
+    cdef Py_ssize_t j, l
+    for j in range(LANES):
+        for l in range(n):
+            o[l * apart + j] = w[j * across + l] if j < q else 0
+
+
 cdef class WinogradPack(Kernel):
     """u[point][panel][c][:] = (G w_c G^T)[point], panels of NR filters
 
@@ -133,36 +144,53 @@ cdef class WinogradPack(Kernel):
 
     cdef void run(self) noexcept nogil:
         cdef Py_ssize_t panels = (self.f + NR - 1) // NR
-        self.share(panels * self.c, POINTS * panels * self.c * NR)
+        cdef Py_ssize_t deep = (self.c + LANES - 1) // LANES
+        self.share(panels * deep, POINTS * panels * self.c * NR)
 
     cdef void part(self, Py_ssize_t item, int slot) noexcept nogil:
-        cdef Py_ssize_t panels = (self.f + NR - 1) // NR
-        cdef Py_ssize_t panel = item // self.c, c = item % self.c, q, n, at
+        """Up to LANES rows of a panel; those of a transposed w are turned first."""
+        cdef Py_ssize_t panels = (self.f + NR - 1) // NR, f, q, n, l
+        cdef Py_ssize_t deep = (self.c + LANES - 1) // LANES
+        cdef Py_ssize_t panel = item // deep, c = item % deep * LANES
         cdef Py_ssize_t wide = NR if self.f - panel * NR > LANES else LANES
-        cdef int r, half, tap
-        cdef real column[9 * LANES]
+        cdef Py_ssize_t apart = odd(panels * self.c * NR)
+        cdef const real* w
+        cdef real* u = self.u + panel * self.c * NR + c * wide
+        cdef int r
+        cdef real turned[9 * LANES * LANES]
+        n = min(<Py_ssize_t>LANES, self.c - c)
+        f = panel * NR
+        while f < min(panel * NR + wide, self.f):
+            q = min(<Py_ssize_t>LANES, self.f - f)
+            for r in range(9):
+                w = self.w + (8 - r if self.turned else r) * self.tap
+                if self.across == 1:
+                    for l in range(n):
+                        store(turned + (l * 9 + r) * LANES, load_part(
+                            w + (c + l) * self.down + f, q))
+                else:
+                    turn(w + f * self.across + c, self.across, n, q,
+                         turned + r * LANES, 9 * LANES)
+            for l in range(n):
+                self.transform(turned + l * 9 * LANES, u + l * wide + f % NR, apart)
+            f += LANES
+
+    cdef inline void transform(
+        self, const real* taps, real* u, Py_ssize_t apart
+    ) noexcept nogil:
+        """u[point apart] = G w G^T of the filters of one row"""
         cdef vec w[9]
         cdef vec t[18]
-        cdef vec u[POINTS]
-        for half in range(wide // LANES):
-            n = min(<Py_ssize_t>LANES, self.f - panel * NR - half * LANES)
-            for r in range(9):
-                tap = 8 - r if self.turned else r
-                at = tap * self.tap + c * self.down + (
-                    panel * NR + half * LANES) * self.across
-                if self.across == 1:
-                    w[r] = load_part(self.w + at, n)
-                else:
-                    for q in range(LANES):
-                        column[q] = self.w[at + q * self.across] if q < n else 0
-                    w[r] = load(column)
-            for r in range(3):
-                point_weights(w + r, 3, t + r, 3)
-            for r in range(6):
-                point_weights(t + 3 * r, 1, u + 6 * r, 1)
-            for r in range(POINTS):
-                store(self.u + r * odd(panels * self.c * NR) + panel * self.c * NR
-                      + c * wide + half * LANES, u[r])
+        cdef vec o[POINTS]
+        cdef int r
+        for r in range(9):
+            w[r] = load(taps + r * LANES)
+        for r in range(3):
+            point_weights(w + r, 3, t + r, 3)
+        for r in range(6):
+            point_weights(t + 3 * r, 1, o + 6 * r, 1)
+        for r in range(POINTS):
+            store(u + r * apart, o[r])
 
 
 cdef inline void output_by(
