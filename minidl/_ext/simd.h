@@ -44,8 +44,8 @@ typedef int mask_t;
 
 /* Rows of a block of a product: their pointers and data stay in the L2 cache. */
 #define BLOCK (16 * MR)
-/* Pixels of one pass of a weight adjoint: a packed panel of 64 KiB. */
-#define CHUNK 512
+/* Pixels of one pass of a weight adjoint: a packed panel of 16 KiB, for the L1 cache. */
+#define CHUNK 128
 
 typedef real vec __attribute__((vector_size(VECTOR_BYTES)));
 typedef mask_t vmask __attribute__((vector_size(VECTOR_BYTES)));
