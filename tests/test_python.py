@@ -19,7 +19,7 @@ def rebuilt(net, **more):
     source = net.to_python()
     assert max(map(len, source.splitlines())) <= 120
     space = dict(more)
-    exec(compile(source, net.name, "exec"), space)
+    exec(compile(source, "rebuilt", "exec"), space)
     return space["build"]()
 
 
