@@ -68,6 +68,7 @@ from .spec import (
 
 if TYPE_CHECKING:
     from . import check, data, models
+    from .compare import diff
     from .field import receptive_field
     from .metrics import evaluate
     from .model import Model, from_onnx, load
@@ -82,10 +83,10 @@ __all__ = [
     "SizeError", "Spec", "Tail", "__version__", "add", "affine", "avg_pool",
     "batch_norm", "binary_cross_entropy", "broadcast", "check", "clip", "col2im",
     "concat", "connection_conv", "conv", "conv_transpose", "crop", "data", "decimate",
-    "dense", "dropout", "elu", "evaluate", "flatten", "from_onnx", "get_threads",
-    "global_avg_pool", "global_max_pool", "hard_sigmoid", "hard_swish", "hinge",
-    "identity", "im2col", "init", "leaky_relu", "load", "locally_connected", "lrn",
-    "matmul", "max_pool", "maxout", "mean_squared_error", "models", "multiply",
+    "dense", "diff", "dropout", "elu", "evaluate", "flatten", "from_onnx",
+    "get_threads", "global_avg_pool", "global_max_pool", "hard_sigmoid", "hard_swish",
+    "hinge", "identity", "im2col", "init", "leaky_relu", "load", "locally_connected",
+    "lrn", "matmul", "max_pool", "maxout", "mean_squared_error", "models", "multiply",
     "normalise", "ops", "optim", "pad", "prelu", "rbf", "receptive_field", "relu",
     "relu6", "reshape", "resize", "scale", "scaled_tanh", "set_threads", "sigmoid",
     "soft_cross_entropy", "softmax", "softmax_cross_entropy", "subtract", "sum_pool",
@@ -95,9 +96,9 @@ __all__ = [
 
 # What needs NetworkX or more comes when first asked for: importing minidl stays fast.
 LATER = {
-    "check": "check", "data": "data", "evaluate": "metrics", "from_onnx": "model",
-    "Graph": "network", "load": "model", "Model": "model", "models": "models",
-    "Plan": "plan", "receptive_field": "field",
+    "check": "check", "data": "data", "diff": "compare", "evaluate": "metrics",
+    "from_onnx": "model", "Graph": "network", "load": "model", "Model": "model",
+    "models": "models", "Plan": "plan", "receptive_field": "field",
 }
 
 

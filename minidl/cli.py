@@ -1,8 +1,8 @@
-"""minidl models | summary | draw | field | export | check | profile | train | eval |
-predict
+"""minidl models | summary | draw | field | diff | export | check | train | ...
 
 Results go to stdout, progress to stderr. Exit codes: 0 all is well, 1 it is not (an
-error, a check that fails), 2 a command that is not understood, 130 interrupted.
+error, a check that fails, networks that differ), 2 a command that is not understood
+(of diff: any error), 130 interrupted.
 """
 
 from __future__ import annotations
@@ -31,13 +31,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return code
     except Error as error:
         print(f"minidl: error: {error}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, Trouble) else 1
     except BrokenPipeError:  # who reads has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt as stop:
         print(f"minidl: interrupted {stop}".rstrip(), file=sys.stderr)
         return 130
+
+
+class Trouble(Error):
+    """An error of a command whose exit code 1 means something else."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -62,6 +66,10 @@ def parser() -> argparse.ArgumentParser:
     command(draw, "model", "variant", "output", "detail", "fold", "depth",
             "columns", "images", "view", "train", "at", "position")  # fmt: skip
     command(field, "model", "variant", "at", "position", "json")
+    command(
+        diff, "model", "variant", "other", "planned", "train", "images", "picture",
+        "json",
+    )  # fmt: skip
     command(export, "model", "variant", "file")
     command(check, "model", "variant", "seed")
     command(profile, "model", "variant", "train", "images", "threads", "json")
@@ -223,6 +231,17 @@ OPTIONS: dict[str, Option] = {
     "fold": number("--fold", None, 0, "levels of blocks whose repeats are shown once"),
     "depth": number("--depth", None, 0, "levels of blocks that are opened"),
     "columns": number("--columns", None, 1, "instead of as many as suit a page"),
+    "other": (
+        ("other",),
+        {"metavar": "OTHER", "nargs": "?", "help": "a second one"},
+    ),
+    "planned": (
+        ("--plan",),
+        {"action": "store_true", "help": "compare a model with its plan"},
+    ),
+    "picture": (
+        ("-o", "--out"), {"metavar": "FILE.svg", "help": "and draw it: .svg .pdf .png"}
+    ),
     "file": (("-o", "--out"), {"metavar": "FILE.onnx", "required": True}),
     "json": (("--json",), {"action": "store_true", "help": "results as JSON"}),
 }
@@ -306,6 +325,33 @@ def field(options: argparse.Namespace) -> int:
     else:
         print(found)
     return 0
+
+
+def diff(options: argparse.Namespace) -> int:
+    """Tell two networks apart; exit code 0 if they are equal, 1 if not, 2 on errors."""
+    from .compare import diff
+
+    if bool(options.other) == options.plan:
+        raise Trouble("expected a second network, or --plan for the model's own plan")
+    try:
+        net = build(options)
+        other: Any = None
+        size = (OPEN, OPEN)  # where a network leaves it open
+        if options.plan:
+            other = net.plan(options.batch, options.train, size)
+        else:
+            options.model, options.variant = options.other, None
+            other = build(options)
+        found = diff(net, other, options.batch, size)
+        if options.out:
+            found.draw(options.out)
+    except Error as error:
+        raise Trouble(str(error)) from error
+    if options.json:
+        print(json.dumps(found.json()))
+    elif found:
+        print(found)
+    return int(bool(found))
 
 
 def export(options: argparse.Namespace) -> int:

@@ -25,7 +25,7 @@ FLOORS = """
     engine inputs
     field
     optim data draw exchange look schedule progress
-    summary metrics resume
+    summary metrics resume compare
     curves
     logs
     checkpoint train

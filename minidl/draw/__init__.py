@@ -12,6 +12,7 @@ import networkx as nx
 from ..files import write_atomic
 from ..spec import DataError
 from .blocks import Scene, scene
+from .changes import changes
 from .columns import wrap
 from .costs import costs
 from .dot import dot
@@ -109,4 +110,6 @@ def _title(model: Any) -> str:
     return clean(str(model.name or "network"))
 
 
-__all__ = ["FORMATS", "Picture", "costs", "encode", "picture", "view", "write"]
+__all__ = [
+    "FORMATS", "Picture", "changes", "costs", "encode", "picture", "view", "write",
+]  # fmt: skip

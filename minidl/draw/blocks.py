@@ -7,7 +7,7 @@ become one block that is drawn once, "x 3".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import networkx as nx
@@ -78,6 +78,55 @@ def scene(
             says = inside.removeprefix(start) if path else inside
             alike = {one: nodes[one] for one in (inside, *copies[inside])}
             shown[inside] = label(alike, detail, costs, says)
+    return Scene(root, shown, tuple(_lifted(arrows, stands)), copies)
+
+
+def sketch(
+    reads: Mapping[str, Sequence[str]],
+    kinds: Mapping[str, Hashable],
+    tell: Callable[[Sequence[str], str], Label],
+    close: Callable[[Block, Sequence[str]], Label | None],
+    fold: int | None = None,
+) -> Scene:
+    """A scene of names that need not be nodes, in an order that suits what they read.
+
+    `tell` makes a label from a name with its copies and what to call it, `close` one
+    for a block that need not be opened. Neighbours of equal kinds fold as in `scene`.
+    """
+    names = [*reads]
+    arrows = [(s, name, i) for name in names for i, s in enumerate(reads[name])]
+    stands: dict[Id, Id] = {}
+    root = _tidy(_frames((), names, arrows, 0), {})
+    if fold is None or fold > 0:
+        root = folded(root, kinds, reads, fold, stands)
+    copies: dict[Id, list[str]] = {}
+    for name in names:
+        copies.setdefault(stand(name, stands), []).append(name)
+    shown: dict[Id, Label] = {}
+
+    def closed(block: Block) -> Block:
+        items: list[Block | tuple[Id, ...]] = []
+        for k, item in enumerate(block.items):
+            if not isinstance(item, Block):
+                items.append(item)
+                continue
+            alike = [one for name in item.nodes() for one in copies[name]]
+            if (said := close(item, alike)) is None:
+                items.append(closed(item))
+                continue
+            key = (*block.path, k, *item.path)
+            shown[key] = said
+            stands.update(dict.fromkeys(item.nodes(), key))
+            items.append((key,))
+        return replace(block, items=tuple(items))
+
+    root = closed(root)
+    for path, inside in _places(root):
+        if isinstance(inside, str):
+            start = ".".join(path) + "."
+            says = inside.removeprefix(start) if path else inside
+            alike = [inside, *(one for one in copies[inside] if one != inside)]
+            shown[inside] = tell(alike, says)
     return Scene(root, shown, tuple(_lifted(arrows, stands)), copies)
 
 

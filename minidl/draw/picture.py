@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from .drawing import HEAD, LINE, MARGIN, TEXT, Box, Edge, Frame, Layout, Point
@@ -31,10 +31,17 @@ SHADES = {
     "heat3": (("#4e9bd0", None), ("#3b8bc8", None)),
     "heat4": (("#1f78b8", None), ("#6fb4e6", None)),
     "heat5": (("#0b4f84", None), ("#bfe1fa", None)),
+    "same": (("#f7f8f9", "#b4bac0"), ("#1e2226", "#596067")),
+    "added": (("#d6f1e7", "#00795a"), ("#0d3a2c", "#2fd0a0")),
+    "removed": (("#fbdfd0", "#c04a00"), ("#4a1f0a", "#ff8a3c")),
+    "changed": (("#fff3c4", "#9a7700"), ("#43380a", "#f0c93a")),
+    "came": ((None, "#00795a"), (None, "#2fd0a0")),
+    "went": ((None, "#c04a00"), (None, "#ff8a3c")),
     "peak": ((None, "#d55e00"), (None, "#ff8a3c")),
     "ink": (("#14171a", None), ("#f2f2f2", None)),
     "soft": (("#4a4f55", None), ("#b9bec4", None)),
 }  # fmt: skip
+DASHED = ("went",)  # lines
 MARKS = ("peak",)  # drawn as a second line around a box
 ROUND = 7  # the radius of corners
 TIP = 8  # the length of an arrow's head
@@ -137,10 +144,14 @@ def corners(one: Rect) -> tuple[Point, Pieces]:
     return (left + r, top), tuple(pieces)
 
 
-def paint(drawing: Layout, title: str, caption: str = "") -> Picture:
-    """A layout as shapes, and perhaps a caption under it, behind the title."""
+def paint(
+    drawing: Layout, title: str, caption: str = "",
+    look: Callable[[Edge], str] = lambda edge: "edge",
+) -> Picture:  # fmt: skip
+    """A layout as shapes, and perhaps a caption under it, behind the title; `look`
+    says in which style an edge is drawn."""
     shapes: list[Shape] = [*map(_frame, drawing.frames)]
-    shapes += map(_edge, drawing.edges)
+    shapes += (_edge(one, look(one)) for one in drawing.edges)
     for frame in drawing.frames:
         if frame.title:
             words = ((frame.title, TEXT, "ink"),)
@@ -175,9 +186,11 @@ def _box(box: Box) -> Iterator[Shape]:
         yield Text(middle, y + i * LINE, ((line, TEXT, "soft"),))
 
 
-def _edge(edge: Edge) -> Line:
+def _edge(edge: Edge, style: str) -> Line:
     pieces = _corners(edge.points) if edge.square else _curve(edge.points)
-    return Line(edge.points[0], tuple(pieces), arrow=edge.ends)
+    return Line(
+        edge.points[0], tuple(pieces), style, arrow=edge.ends, dashed=style in DASHED
+    )
 
 
 def _curve(points: Sequence[Point]) -> Iterator[tuple[str, tuple[Point, ...]]]:

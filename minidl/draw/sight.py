@@ -43,7 +43,7 @@ def sight(model: Any, field: Field) -> Picture:
     ]  # fmt: skip
     total = sum(float(field.shares[name].sum()) for name in inputs)
     lines.append(
-        "the darker, the more paths lead there"
+        "the stronger the shade, the more paths lead there"
         + (f"; {1 - total:.0%} of them end on padding" if total < 0.995 else "")
     )
     shapes, top, edge = heading(title, lines)
