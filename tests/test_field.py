@@ -52,7 +52,7 @@ def awkward():
     """Stride, dilation, one-sided padding, skips, a fork, a way back up."""
     z = dl.Input((13, 11, 2), name="image")
     a = dl.conv(z, 2, 3, stride=2, pad=((0, 1), (2, 0)), name="a")
-    b = dl.conv(dl.relu(a), 2, (2, 3), pad="same", dilation=(1, 2), name="b")
+    b = dl.conv(dl.leaky_relu(a), 2, (2, 3), pad="same", dilation=(1, 2), name="b")
     c = dl.max_pool(a + b, 2, 1, pad=((1, 0), (0, 1)), name="c")
     d = dl.conv_transpose(c, 2, 3, stride=2, pad=1, name="d")
     e = dl.crop(dl.pad(z, 1), ((1, 1), (2, 2)))
@@ -62,21 +62,24 @@ def awkward():
         dl.crop(one, tuple((0, n - m) for n, m in zip(one.shape, size, strict=False)))
         for one in (d, e)
     )
-    return dl.Model(z, dl.concat([d, dl.decimate(dl.upsample(e, 2), 2)]), name="awk")
+    end = dl.concat([d, dl.decimate(dl.upsample(e, 2), 2)])
+    return dl.Model(z, end, name="awkward", dtype="float64")
 
 
 def test_the_field_is_what_brute_force_finds():
     net = awkward()
     rng = np.random.default_rng(0)
-    x = rng.normal(size=(1, 13, 11, 2)).astype("float32")
+    x = rng.normal(size=(1, 13, 11, 2))
     for node in ("b", "c", "d", net.outputs[0]):
-        shape = net.values(x, at=node)[node].shape[1:-1]
+        before = net.values(x, at=node)[node]
+        shape = before.shape[1:-1]
         reached = np.zeros((*shape, 13, 11), bool)
         for place in np.ndindex(13, 11):
-            z = x.copy()
-            z[(0, *place)] = np.nan
-            found = net.values(z, at=node)[node]
-            reached[(..., *place)] = np.isnan(found[0]).any(-1)
+            for much in (-1e4, 1e4):  # one of them is the largest of its window
+                z = x.copy()
+                z[(0, *place)] += much
+                found = net.values(z, at=node)[node]
+                reached[(..., *place)] |= (found != before)[0].any(-1)
         for at in np.ndindex(*shape):
             field = dl.receptive_field(net, node, at)
             assert np.array_equal(field.shares["image"] > 0, reached[at]), (node, at)

@@ -68,7 +68,7 @@ class Pictures:
 
 
 def pillow() -> tuple[Any, Any]:
-    """Pillow's Image and what turns a photo as its camera was held; or what to install."""
+    """Pillow's Image and what turns a photo as its camera was held, or what to do."""
     try:
         from PIL import Image, ImageOps
     except ImportError:
