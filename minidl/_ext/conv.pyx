@@ -341,7 +341,7 @@ cdef class Correlate(Kernel):
     cdef real* sums  # [parts][panels][taps run][NR]
     cdef char* slots  # per thread: pointers [taps][CHUNK], then a packed panel
     cdef Py_ssize_t filters, e_h, e_w, e_c, stride_h, stride_w, start_h, start_w
-    cdef Py_ssize_t parts, total, taps, each, down, across
+    cdef Py_ssize_t parts, groups, total, taps, each, down, across
     cdef bint gathering
     cdef Py_ssize_t* offsets
 
@@ -360,6 +360,8 @@ cdef class Correlate(Kernel):
         self.g = <real*>self.write(g, KIND)
         self.zeros = zero(self, self.grid.run)
         self.parts = Correlate.split(about)
+        cdef Py_ssize_t wide = NR * Correlate.several(about)
+        self.groups = (self.filters + wide - 1) // wide
         self.total = self.grid.n * self.grid.rows * self.grid.cols
         panels = (self.filters + NR - 1) // NR
         cdef Py_ssize_t size = self.parts * panels * NR * sizeof(real)
@@ -371,10 +373,17 @@ cdef class Correlate(Kernel):
     @staticmethod
     def split(about):
         """In how many parts the sum over the positions is split."""
-        panels = -(-about.filters // NR)
+        groups = -(-about.filters // (NR * Correlate.several(about)))
         rows, cols = about.positions
         total = about.source[0] * rows * cols
-        return max(1, min(-(-16 // panels), total // CHUNK))
+        return max(1, min(-(-16 // groups), total // CHUNK))
+
+    @staticmethod
+    def several(about):
+        """Panels of one part, which read each pass of z from the L2 cache: where there
+        are far more positions than entries of a sum."""
+        rows, cols = about.positions
+        return 4 if about.source[0] * rows * cols >= 8 * about.inner else 1
 
     @staticmethod
     def scratch(about, threads):
@@ -385,10 +394,9 @@ cdef class Correlate(Kernel):
         return sums + threads * CHUNK * (taps * sizeof(void*) + NR * sizeof(real))
 
     cdef void run(self) noexcept nogil:
-        cdef Py_ssize_t panels = (self.filters + NR - 1) // NR
         cdef Py_ssize_t inner = self.grid.taps * self.grid.run
         self.gathering = False
-        self.share(self.parts * panels, self.total * inner * self.filters // 8)
+        self.share(self.parts * self.groups, self.total * inner * self.filters // 8)
         self.gathering = True
         self.share(inner // self.taps, inner * self.filters * self.parts)
 
@@ -399,37 +407,44 @@ cdef class Correlate(Kernel):
         if self.gathering:
             self.gather(item, panels)
         else:
-            self.sum(item // panels, item % panels, self.slots + slot * size)
+            self.sum(item // self.groups, item % self.groups, self.slots + slot * size)
 
     cdef void sum(
-        self, Py_ssize_t part, Py_ssize_t panel, char* slot
+        self, Py_ssize_t part, Py_ssize_t group, char* slot
     ) noexcept nogil:
-        """The sum over one part of the positions, for one panel of filters."""
+        """The sum over one part of the positions, for one group of panels."""
         cdef Py_ssize_t taps = self.grid.taps, run = self.grid.run
         cdef Py_ssize_t panels = (self.filters + NR - 1) // NR
         cdef Py_ssize_t m = self.total * part // self.parts
         cdef Py_ssize_t stop = self.total * (part + 1) // self.parts
         cdef Py_ssize_t count, t, l, height, i, heights = (run + MR - 1) // MR
         cdef Py_ssize_t even = (run + heights - 1) // heights  # of about equal height
-        cdef bint narrow = self.filters - panel * NR <= LANES
-        cdef real* sums = self.sums + (part * panels + panel) * taps * run * NR
+        cdef Py_ssize_t panel = group * panels // self.groups, size = taps * run * NR
+        cdef Py_ssize_t end = (group + 1) * panels // self.groups, p
+        cdef bint narrow
+        cdef real* sums = self.sums + (part * panels + panel) * size
+        cdef real* to
         cdef real* e = <real*>slot
         cdef const real** rows = <const real**>(slot + CHUNK * NR * sizeof(real))
         cdef real tile[MR * NR]
-        memset(sums, 0, taps * run * NR * sizeof(real))
+        memset(sums, 0, (end - panel) * size * sizeof(real))
         while m < stop:
             count = min(<Py_ssize_t>CHUNK, stop - m)
             point(&self.grid, self.z, self.zeros, m, stop, count, 1, CHUNK, rows)
-            self.pack(m, count, panel, e)
-            for t in range(taps):
-                l = 0
-                while l < run:
-                    height = min(even, run - l)
-                    adjoint_by_rows(
-                        height, narrow, count, rows + t * CHUNK, l, e, tile)
-                    for i in range(height * NR):
-                        sums[(t * run + l) * NR + i] += tile[i]
-                    l += height
+            for p in range(panel, end):
+                self.pack(m, count, p, e)
+                narrow = self.filters - p * NR <= LANES
+                to = sums + (p - panel) * size
+                for t in range(taps):
+                    l = 0
+                    while l < run:
+                        height = min(even, run - l)
+                        adjoint_by_rows(
+                            height, narrow, count, rows + t * CHUNK, l, e, tile)
+                        for i in range(height * NR):
+                            to[i] += tile[i]
+                        to += height * NR
+                        l += height
             m += count
 
     cdef void pack(
