@@ -213,8 +213,8 @@ OPTIONS: dict[str, Option] = {
     "output": (("-o", "--out"), {"metavar": "FILE.svg", "required": True}),
     "view": (
         ("--view",),
-        {"choices": ["network", "plan", "field", "volumes"], "default": "network",
-         "help": "what to draw (network)"},
+        {"choices": ["network", "training", "plan", "field", "volumes"],
+         "default": "network", "help": "what to draw (network)"},
     ),
     "at": (
         ("--at",), {"metavar": "NODE", "help": "whose field (the last with positions)"}

@@ -438,7 +438,8 @@ class Model:
         batch, size
             For the costs: how many images, and what stands for open axes.
         view
-            What to draw: "network"; "plan", which buffers are alive at which step and
+            What to draw: "network"; "training", each node with its adjoint, what that
+            reads and gives; "plan", which buffers are alive at which step and
             where in the arena they lie; "field", what a position of a node sees of the
             input and of every node on the way; "volumes", a chain in perspective. All
             but the network have the formats .svg, .pdf, .png and .tex alone.
@@ -450,7 +451,7 @@ class Model:
         if view != "network":
             picture = draw.view(
                 self, view, batch=batch, size=size, train=train, at=at,
-                position=position,
+                position=position, fold=fold, depth=depth,
             )  # fmt: skip
             return draw.write(picture, path)
         draw.write(

@@ -1,11 +1,13 @@
 """Views of a model: what is drawn holds, from the coordinates."""
 
 import json
+from itertools import pairwise
 
 import pytest
 
 import minidl as dl
 from minidl import cli, draw
+from minidl.draw.label import clean, width
 from minidl.draw.legend import ticks
 from minidl.draw.lifetimes import USES, alive, buffers
 from minidl.draw.picture import Line, Rect, Text
@@ -19,6 +21,16 @@ def fork():
     return dl.Model((a, b), dl.dense(dl.flatten(z), 5), name="fork <&>")
 
 
+def apart(boxes):
+    """No two of them overlap."""
+    for i, one in enumerate(boxes):
+        for other in boxes[:i]:
+            across = min(one.x + one.width, other.x + other.width) - max(one.x, other.x)
+            down = min(one.y + one.height, other.y + other.height) - max(one.y, other.y)
+            assert min(across, down) < TINY, (one.title, other.title)
+
+
+TINY = 1e-6
 NETS = {"fork": fork, "lenet5": dl.models.lenet5, "resnet20": dl.models.resnet20}
 
 
@@ -31,18 +43,14 @@ def test_buffers_that_are_alive_together_lie_apart(make, train):
     rects = (one for one in picture.shapes if isinstance(one, Rect))
     boxes = [one for one in rects if " at byte " in one.title]
     assert len(boxes) == len(buffers(plan))
-    tiny = 1e-6
-    for i, one in enumerate(boxes):
+    apart(boxes)
+    for one in boxes:
         assert one.x >= 0
         assert one.x + one.width <= picture.width
-        for other in boxes[:i]:
-            across = min(one.x + one.width, other.x + other.width) - max(one.x, other.x)
-            down = min(one.y + one.height, other.y + other.height) - max(one.y, other.y)
-            assert min(across, down) < tiny, (one.title, other.title)
     high = max(one.y + one.height for one in boxes) - min(one.y for one in boxes)
     (scale,) = {round(b.height / a.bytes * plan.bytes, 6)
                 for a, b in zip(buffers(plan), boxes, strict=True)}  # fmt: skip
-    assert high <= scale + tiny  # every buffer is in the arena
+    assert high <= scale + TINY  # every buffer is in the arena
     assert max(alive(plan)) == alive(plan)[plan.peak_step] <= plan.bytes
     assert {one.use for one in buffers(plan)} <= set(USES)
     drawn = {name for one in buffers(plan) for name in one.names}
@@ -64,6 +72,69 @@ def test_a_plan_in_every_picture_format(tmp_path, suffix):
     first = path.read_bytes()
     fork().draw(path, view="plan", train=True)
     assert path.read_bytes() == first
+
+
+@pytest.mark.parametrize("fold", [None, 0])
+@pytest.mark.parametrize("make", [fork, dl.models.resnet20, dl.models.lenet5])
+def test_every_node_that_learns_stands_beside_its_adjoint(make, fold):
+    net = make()
+    picture = draw.view(net, "training", fold=fold)
+    boxes = [one for one in picture.shapes if isinstance(one, Rect)
+             and "  [" in one.title]  # fmt: skip
+    apart(boxes)
+    for one in boxes:
+        assert one.x >= 0
+        assert one.x + one.width <= picture.width
+    adjoints = [one for one in boxes if one.title.startswith("adjoint of ")]
+    forward = {one.title: one for one in boxes if one not in adjoints}
+    across = {round(one.x + forward[one.title[11:]].x + one.width, 3)
+              for one in adjoints}  # fmt: skip
+    assert len(across) == 1  # one axis to mirror at
+    for one in adjoints:
+        other = forward[one.title[11:]]
+        assert (one.y, one.width, one.height) == (other.y, other.width, other.height)
+    if fold == 0:
+        graph, steps = net.trainer.graph, net.plan(train=True).steps
+        assert len(forward) == len(graph)
+        back = {step.node for step in steps if step.do == "adjoint"}
+        for name in back:
+            assert any(f"[{clean(name)}: " in one.title for one in adjoints)
+    texts = [one for one in picture.shapes if isinstance(one, Text)]
+    inside = 0
+    for text in texts:
+        for box in boxes:
+            middle = abs(text.x - box.x - box.width / 2) < 0.01
+            if middle and box.y < text.y < box.y + box.height:
+                inside += 1
+                assert sum(width(run, size) for run, size, _ in text.runs) < box.width
+    assert inside > 2 * len(boxes) - len(forward)
+    kept = [one for one in picture.shapes if isinstance(one, Line)
+            and " keeps " in one.title]  # fmt: skip
+    heights = sorted(one.start[1] for one in kept)
+    assert all(b - a > 5 for a, b in pairwise(heights))
+
+
+def test_what_is_frozen_has_no_adjoint():
+    net = dl.models.lenet5()
+    net.freeze("C1.*", "S2.*")
+    picture = draw.view(net, "training", batch=2)
+    titles = [one.title for one in picture.shapes if isinstance(one, Rect)]
+    said = [one for one in titles if one.startswith("adjoint of ")]
+    assert not any("[C1: " in one or "[S2: " in one for one in said)
+    assert any("[C3: " in one for one in said)
+    words = [run[0] for one in picture.shapes if isinstance(one, Text)
+             for run in one.runs]  # fmt: skip
+    assert any(text.startswith("batch 2  ·  ") for text in words)
+    assert "no delta" in words
+
+
+def test_blocks_of_a_training_step_close(tmp_path):
+    net = dl.models.resnet20()
+    net.draw(tmp_path / "x.svg", view="training", depth=0)
+    assert "adjoints" in (tmp_path / "x.svg").read_text()
+    z = dl.Input((3,))
+    with pytest.raises(dl.Error, match="nothing learns"):
+        dl.Model(z, z).draw(tmp_path / "y.svg", view="training")
 
 
 @pytest.mark.parametrize(
@@ -120,7 +191,7 @@ def test_what_is_no_chain():
 
 def test_what_cannot_be_viewed(tmp_path):
     net = dl.models.lenet5()
-    with pytest.raises(dl.DataError, match="view: expected one of network, plan"):
+    with pytest.raises(dl.DataError, match="view: expected one of network, training"):
         net.draw(tmp_path / "x.svg", view="nothing")
     with pytest.raises(dl.DataError, match=r"no format for the suffix '\.dot'"):
         net.draw(tmp_path / "x.dot", view="plan")

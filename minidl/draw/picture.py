@@ -35,6 +35,8 @@ SHADES = {
     "added": (("#d6f1e7", "#00795a"), ("#0d3a2c", "#2fd0a0")),
     "removed": (("#fbdfd0", "#c04a00"), ("#4a1f0a", "#ff8a3c")),
     "changed": (("#fff3c4", "#9a7700"), ("#43380a", "#f0c93a")),
+    "gradient": ((None, "#d55e00"), (None, "#ff8a3c")),
+    "kept": ((None, "#b0578d"), (None, "#e08fc0")),
     "came": ((None, "#00795a"), (None, "#2fd0a0")),
     "went": ((None, "#c04a00"), (None, "#ff8a3c")),
     "peak": ((None, "#d55e00"), (None, "#ff8a3c")),

@@ -12,7 +12,16 @@ from .label import clean
 from .lifetimes import lifetimes
 from .picture import Picture
 from .sight import sight
+from .training import training
 from .volumes import volumes
+
+
+def step(
+    model: Any, batch: int = 1, size: Any = None, fold: Any = None, depth: Any = None
+) -> Picture:
+    """A training step: nodes and their adjoints."""
+    made = model.plan(batch, True, size)
+    return training(model, made, model.trainer.graph, fold, depth)
 
 
 def plan(
@@ -37,7 +46,7 @@ def chain(model: Any, size: Any = None) -> Picture:
 
 
 VIEWS: dict[str, Callable[..., Picture]] = {
-    "plan": plan, "field": field, "volumes": chain,
+    "training": step, "plan": plan, "field": field, "volumes": chain,
 }  # fmt: skip
 
 
@@ -51,6 +60,7 @@ def view(model: Any, name: str, **how: Any) -> Picture:
     make = VIEWS[name]
     known = signature(make).parameters
     given = {key: value for key, value in how.items() if value is not None}
-    for key in sorted(given.keys() - {"batch", "size", "train"} - known.keys()):
-        raise DataError(f"draw: the view {name!r} has no setting {key!r}")
+    for key in ("at", "position"):
+        if key in given and key not in known:
+            raise DataError(f"draw: the view {name!r} has no setting {key!r}")
     return make(model, **{k: v for k, v in given.items() if k in known})
