@@ -187,6 +187,7 @@ def test_what_is_no_chain():
     z = dl.Input((3,), name="<&>")
     assert draw.view(dl.Model(z, z), "volumes").shapes
     assert draw.view(fork(), "volumes").shapes
+    assert draw.view(dl.models.efficientnet_b0(), "volumes", size=(224, 224)).shapes
 
 
 def test_what_cannot_be_viewed(tmp_path):

@@ -222,7 +222,8 @@ def _link(
     if near is None:
         return
     to = (x, middle - target.tall * 0.05)
-    axes = target.node.op.windows(source.shape) if len(source.shape) > 1 else None
+    alone = len(source.shape) > 1 and len(target.node.inputs) == 1
+    axes = target.node.op.windows(source.shape) if alone else None
     if axes is None or len(target.shape) < 2:
         ends = [(0.5 * source.tall, 0.5 * target.tall), (-0.5 * source.tall,
                                                          -0.5 * target.tall)]
