@@ -10,6 +10,7 @@ import pytest
 import reference
 from direct import both, run, space
 
+import minidl as dl
 from minidl import _ext
 from minidl.graph import Tail
 from minidl.ops import depthwise, winograd
@@ -281,6 +282,37 @@ def test_winograd_is_as_near_as_it_says(level, shape, f, pad, flip, monkeypatch)
         np.testing.assert_array_equal(x, results[0][0])
         np.testing.assert_array_equal(delta, results[0][1])
         np.testing.assert_array_equal(g["w"], results[0][2]["w"])
+
+
+def test_trained_weights_are_as_near(monkeypatch):
+    """The same on what a network has learnt, and on what it makes of images."""
+    monkeypatch.setattr(winograd, "suits", lambda *_: True)
+    image = dl.Input((16, 16, 1), name="image")
+    one = dl.relu(dl.conv(image, 16, 3, pad=1, name="one"))
+    two = dl.relu(dl.conv(one, 32, 3, pad=1, name="two"))
+    three = dl.relu(dl.conv(dl.max_pool(two, 2), 32, 3, pad=1, name="three"))
+    x = dl.dense(dl.flatten(three), 10)
+    train, test = dl.data.digits(16)
+    net = dl.Model(image, x)
+    net.compile(optimiser=dl.optim.SGD(0.05, momentum=0.9))
+    net.fit(train, 4, batch=32, log=lambda _: None)
+    assert dl.evaluate(net, test).accuracy > 0.9
+    inner = dl.Model(image, [one, two])
+    for name, array in inner.parameters.items():
+        array[...] = net.parameters[name]
+    seen = inner(test.images[:8])
+    rng = np.random.default_rng(0)
+    for name, z in (("two", seen[0]), ("three", seen[1])):
+        theta = {k: net.parameters[f"{name}.{k}"] for k in "wb"}
+        fast, rows = (Conv(32, 3, pad=1, algorithm=a) for a in ("auto", "rows"))
+        epsilon = rng.standard_normal((*z.shape[:3], 32)).astype("float32")
+        double = {k: v.astype(float) for k, v in theta.items()}
+        truth = both(rows, z.astype(float), double, epsilon.astype(float))
+        for op, bound in ((fast, 3e-5), (rows, 1e-6)):
+            x, delta, g = both(op, z, theta, epsilon)
+            assert relative(x, truth[0]) < bound
+            assert relative(delta, truth[1]) < bound
+            assert relative(g["w"], truth[2]["w"]) < bound
 
 
 def test_winograd_keeps_nan_and_infinity_inside_their_tiles():
