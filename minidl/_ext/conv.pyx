@@ -417,7 +417,7 @@ cdef class Correlate(Kernel):
         cdef Py_ssize_t panels = (self.filters + NR - 1) // NR
         cdef Py_ssize_t m = self.total * part // self.parts
         cdef Py_ssize_t stop = self.total * (part + 1) // self.parts
-        cdef Py_ssize_t count, t, l, height, i, heights = (run + MR - 1) // MR
+        cdef Py_ssize_t count, t, l, height, heights = (run + MR - 1) // MR
         cdef Py_ssize_t even = (run + heights - 1) // heights  # of about equal height
         cdef Py_ssize_t panel = group * panels // self.groups, size = taps * run * NR
         cdef Py_ssize_t end = (group + 1) * panels // self.groups, p
@@ -426,7 +426,6 @@ cdef class Correlate(Kernel):
         cdef real* to
         cdef real* e = <real*>slot
         cdef const real** rows = <const real**>(slot + CHUNK * NR * sizeof(real))
-        cdef real tile[MR * NR]
         memset(sums, 0, (end - panel) * size * sizeof(real))
         while m < stop:
             count = min(<Py_ssize_t>CHUNK, stop - m)
@@ -440,9 +439,8 @@ cdef class Correlate(Kernel):
                     while l < run:
                         height = min(even, run - l)
                         adjoint_by_rows(
-                            height, narrow, count, rows + t * CHUNK, l, e, tile)
-                        for i in range(height * NR):
-                            to[i] += tile[i]
+                            height, narrow, count, rows + t * CHUNK, l, e, to,
+                            True)
                         to += height * NR
                         l += height
             m += count
@@ -452,15 +450,16 @@ cdef class Correlate(Kernel):
     ) noexcept nogil:
         """Columns of epsilon at positions m on, side by side."""
         cdef Py_ssize_t width = min(<Py_ssize_t>NR, self.filters - panel * NR)
+        cdef Py_ssize_t wide = LANES if width <= LANES else NR
         cdef Py_ssize_t area = self.grid.rows * self.grid.cols, k, image, i, j
         image, j = m // area, m % area
         i = j // self.grid.cols
         j = j % self.grid.cols
-        if width < NR:
-            memset(e, 0, count * NR * sizeof(real))
+        if width < wide:
+            memset(e, 0, count * wide * sizeof(real))
         for k in range(count):
             memcpy(
-                e + k * NR,
+                e + k * wide,
                 self.epsilon + panel * NR
                 + ((image * self.e_h + i * self.stride_h + self.start_h) * self.e_w
                    + j * self.stride_w + self.start_w) * self.e_c,

@@ -272,11 +272,12 @@ cdef class DenseWeights(Kernel):
 
     cdef void pack(self, Py_ssize_t p) noexcept nogil:
         cdef Py_ssize_t width = min(<Py_ssize_t>NR, self.o - p * NR), m
+        cdef Py_ssize_t wide = LANES if width <= LANES else NR
         cdef real* into = self.packed + p * self.n * NR
-        if width < NR:
-            memset(into, 0, self.n * NR * sizeof(real))
+        if width < wide:
+            memset(into, 0, self.n * wide * sizeof(real))
         for m in range(self.n):
-            memcpy(into + m * NR, self.epsilon + m * self.o + p * NR,
+            memcpy(into + m * wide, self.epsilon + m * self.o + p * NR,
                    width * sizeof(real))
 
     cdef void part(self, Py_ssize_t item, int slot) noexcept nogil:
@@ -305,7 +306,7 @@ cdef class DenseWeights(Kernel):
         while at < width:
             adjoint_by_stride(
                 height, width - at <= LANES, self.n, self.z + i, self.i,
-                self.packed + (f + at) * self.n, tile)
+                self.packed + (f + at) * self.n, tile, False)
             part = min(<Py_ssize_t>NR, width - at)
             for q in range(height):
                 into = g + q * row + at

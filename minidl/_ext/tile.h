@@ -2,7 +2,7 @@
 
      forward_tile  x[r, f] = sum_t sum_l a[t][r][l] b[t run + l, f]   rows by pointers
      point_tile    x[r, f] = sum_l a[r][l] b[l, f]   rows side by side, LANES of each
-     adjoint_tile  g[l, f] = sum_m a[m][l] e[m, f]   over pixels m
+     adjoint_tile  g[l, f] = sum_m a[m][l] e[m, f]   over pixels m; `add`: to g
 
    b and e are panels of NR columns, filled up with zeros; a narrow one has LANES. Every
    accumulator has a name, for GCC keeps arrays in registers only when it feels like it.
@@ -42,6 +42,11 @@
   if (i < height) { \
     store(x + i * apart, p##i); \
     if (halves == 2) store(x + i * apart + LANES, q##i); \
+  }
+#define ADD(i) \
+  if (i < height) { \
+    store(x + i * apart, load(x + i * apart) + p##i); \
+    if (halves == 2) store(x + i * apart + LANES, load(x + i * apart + LANES) + q##i); \
   }
 
 /* `count` tiles [height, NR], of rows [count][taps, height] */
@@ -95,16 +100,16 @@ INLINE void point_of(const int height, const int halves, ssize_t count, ssize_t 
    there are rows. */
 INLINE void adjoint_of(const int height, const int halves, ssize_t pixels,
                        const real **rows, ssize_t stride, const real *a, const real *e,
-                       real *x) {
+                       real *x, int add) {
   const ssize_t apart = NR;
   ROWS(ZERO)
-  for (ssize_t m = 0; m < pixels; m++, e += NR) {
+  for (ssize_t m = 0; m < pixels; m++, e += halves * LANES) {
     vec b0 = load(e), b1 = halves == 2 ? load(e + LANES) : b0;
     if (rows) a = rows[m] + stride;
     ROWS(IN_A_ROW)
     if (!rows) a += stride;
   }
-  ROWS(WRITE)
+  if (add) { ROWS(ADD) } else { ROWS(WRITE) }
 }
 
 #define FORWARD(h) \
@@ -131,21 +136,22 @@ static void point_tile(ssize_t height, int narrow, ssize_t count, ssize_t depth,
 
 #define BY_ROWS(h) \
   case h: \
-    if (narrow) adjoint_of(h, 1, pixels, rows, l, 0, e, g); \
-    else adjoint_of(h, 2, pixels, rows, l, 0, e, g); \
+    if (narrow) adjoint_of(h, 1, pixels, rows, l, 0, e, g, add); \
+    else adjoint_of(h, 2, pixels, rows, l, 0, e, g, add); \
     break;
 static void adjoint_by_rows(ssize_t height, int narrow, ssize_t pixels,
-                            const real **rows, ssize_t l, const real *e, real *g) {
+                            const real **rows, ssize_t l, const real *e, real *g,
+                            int add) {
   switch (height) { HEIGHTS(BY_ROWS) }
 }
 
 #define BY_STRIDE(h) \
   case h: \
-    if (narrow) adjoint_of(h, 1, pixels, 0, stride, a, e, g); \
-    else adjoint_of(h, 2, pixels, 0, stride, a, e, g); \
+    if (narrow) adjoint_of(h, 1, pixels, 0, stride, a, e, g, add); \
+    else adjoint_of(h, 2, pixels, 0, stride, a, e, g, add); \
     break;
 static void adjoint_by_stride(ssize_t height, int narrow, ssize_t pixels, const real *a,
-                              ssize_t stride, const real *e, real *g) {
+                              ssize_t stride, const real *e, real *g, int add) {
   switch (height) { HEIGHTS(BY_STRIDE) }
 }
 #endif

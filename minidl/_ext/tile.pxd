@@ -12,7 +12,7 @@ cdef extern from "tile.h" nogil:
         Py_ssize_t x_apart)
     void adjoint_by_rows(
         Py_ssize_t height, bint narrow, Py_ssize_t pixels, const real** rows,
-        Py_ssize_t l, const real* e, real* g)
+        Py_ssize_t l, const real* e, real* g, bint add)
     void adjoint_by_stride(
         Py_ssize_t height, bint narrow, Py_ssize_t pixels, const real* a,
-        Py_ssize_t stride, const real* e, real* g)
+        Py_ssize_t stride, const real* e, real* g, bint add)

@@ -334,7 +334,7 @@ cdef class Winograd(WinogradGrid):
     cdef real* slots  # per buffer v [group][point][c / LANES][height][LANES]
     cdef Finish end  # and per thread m [group][panel][point][height][NR]
     cdef Py_ssize_t height, groups, panels, blocks, split, apart, v_size, m_size
-    cdef bint common  # few blocks: each has a buffer, and all are transformed first
+    cdef bint common  # shares: each block has a buffer, and all are transformed first
     cdef bint transforming
 
     def __init__(self, z, u, x, pad, scratch, b=None, tail=None):
@@ -342,35 +342,36 @@ cdef class Winograd(WinogradGrid):
         self.panels = (self.f + NR - 1) // NR
         self.u = <const real*>self.read(u, KIND, WinogradPack.size(self.c, self.f))
         self.x = <real*>self.write(x, KIND)
-        self.blocks, self.groups, self.height = Winograd.layout(
+        self.blocks, self.split, self.groups, self.height = Winograd.layout(
             self.tiles, self.c, self.f)
         self.apart = odd(self.height * self.wide)
         self.v_size = POINTS * self.groups * self.apart
         self.m_size = POINTS * self.groups * self.height * self.panels * NR
         self.slots = <real*>self.write(scratch, "B")
-        self.common = self.blocks < FEW
-        self.split = 1
-        if self.common:
-            self.split = min(self.panels, (FEW + self.blocks - 1) // self.blocks)
+        self.common = self.split > 1
         self.end = finish_of(self, KIND, b, tail, 0)
 
     @staticmethod
     def layout(tiles, c, f):
-        """Blocks, groups of each and tiles of a group. What is transformed fits the L2
-        cache, 400 KB in float32, but there are enough tiles to be worth one pass over
-        u (measured with 2 MB of L2 cache and c, f from 16 to 512)."""
+        """Blocks, shares of panels, groups of a block and tiles of a group. What is
+        transformed fits the L2 cache, 400 KB in float32, but there are enough tiles to
+        be worth one pass over u (measured with 2 MB of L2 cache and c, f from 16 to
+        512). Few tiles are cut smaller, so that there is work for four threads."""
+        panels = (f + NR - 1) // NR
         most = max(98_304 // (POINTS * (c + f)), 28, min(112, c * f // 2048))
         blocks = max(1, -(-tiles // (-(-most // MR) * MR)), min(4, tiles // MR))
+        blocks = max(blocks, min(4 // panels, tiles // 8))
         groups = max(1, -(-tiles // (blocks * MR)))
-        return blocks, groups, max(1, -(-tiles // (blocks * groups)))
+        split = min(panels, (FEW + blocks - 1) // blocks) if blocks < FEW else 1
+        return blocks, split, groups, max(1, -(-tiles // (blocks * groups)))
 
     @staticmethod
     def scratch(tiles, c, f, threads):
         """Bytes of transformed tiles and of their products."""
-        blocks, groups, height = Winograd.layout(tiles, c, f)
+        blocks, split, groups, height = Winograd.layout(tiles, c, f)
         wide = (c + LANES - 1) // LANES * LANES
         deep = (f + NR - 1) // NR * NR
-        buffers = blocks if blocks < FEW else threads
+        buffers = blocks if split > 1 else threads
         return POINTS * groups * sizeof(real) * (
             buffers * odd(height * wide) + threads * height * deep)
 
@@ -448,16 +449,18 @@ cdef class Winograd(WinogradGrid):
 cdef class WinogradWeights(WinogradGrid):
     """g[r, s, c, f] = sum over positions of z[. + r, . + s, c] epsilon[., f]
 
-    Tiles are transformed in blocks; each entry of the 36 sums belongs to one thread,
-    which adds the tiles in order: the same bits for any number of threads."""
+    Where the 36 sums are small, tiles are split into `parts` with sums of their own,
+    added in order. Else there is one part: its tiles are transformed in blocks, by
+    all threads, and each entry of the sums belongs to one of them. Either way the same
+    bits come out for any number of threads."""
 
     cdef const real* epsilon
     cdef real* g
-    cdef real* v  # [POINTS][block][wide]
-    cdef real* e  # [POINTS][panels][block][NR]
-    cdef real* u  # [POINTS][panels][c][NR]
+    cdef real* sums  # per part u [POINTS][panels][c][NR]
+    cdef real* slots  # per thread v [POINTS][block][wide], then
+    # e [POINTS][panels][block][NR]
     cdef Py_ssize_t v_apart, e_apart, u_apart  # from one point to the next
-    cdef Py_ssize_t block, panels, first, count
+    cdef Py_ssize_t block, parts, panels, high, height, first, count
     cdef int phase
     cdef bint turned
 
@@ -465,106 +468,134 @@ cdef class WinogradWeights(WinogradGrid):
         self.measure(z, epsilon, pad)
         self.turned = turned
         self.panels = (self.f + NR - 1) // NR
-        self.block = WinogradWeights.tiles_of(self.tiles, self.c, self.f)
+        self.high = (self.c + MR - 1) // MR
+        self.height = (self.c + self.high - 1) // self.high
+        self.parts, self.block = WinogradWeights.layout(self.tiles, self.c, self.f)
         self.epsilon = <const real*>self.read(epsilon, KIND)
         self.g = <real*>self.write(g, KIND, 9 * self.c * self.f)
-        self.v = <real*>self.write(scratch, "B")
+        self.sums = <real*>self.write(scratch, "B")
         self.v_apart = odd(self.block * self.wide)
         self.e_apart = odd(self.block * self.panels * NR)
         self.u_apart = odd(self.c * self.panels * NR)
-        self.e = self.v + POINTS * self.v_apart
-        self.u = self.e + POINTS * self.e_apart
+        self.slots = self.sums + self.parts * POINTS * self.u_apart
 
     @staticmethod
-    def tiles_of(tiles, c, f):
-        """Tiles of a block: as large as the L2 cache, or as is worth one pass over the
-        sums, but 16 MB at most (float32)."""
-        numbers = min(4_000_000, max(200_000, 4 * POINTS * c * f))
-        return max(1, min(tiles, max(64, numbers // (POINTS * (c + f)))))
+    def layout(tiles, c, f):
+        """Parts, and tiles of a block: of each part as large as the L2 cache; of all
+        as is worth one pass over the sums, but 16 MB at most (float32)."""
+        size = POINTS * odd(c * ((f + NR - 1) // NR) * NR)
+        parts = max(1, min(8, 600_000 // size, tiles // 64))
+        numbers = 200_000 if parts > 1 else min(4_000_000, max(200_000, 4 * size))
+        block = max(64 if parts == 1 else 16, numbers // (POINTS * (c + f)))
+        return parts, max(1, min(-(-tiles // parts), block))
 
     @staticmethod
-    def scratch(tiles, c, f):
+    def scratch(tiles, c, f, threads):
         """Bytes of transformed tiles of z and epsilon, and of the 36 sums."""
         wide = (c + LANES - 1) // LANES * LANES
         deep = (f + NR - 1) // NR * NR
-        block = WinogradWeights.tiles_of(tiles, c, f)
-        size = odd(block * wide) + odd(block * deep) + odd(c * deep)
+        parts, block = WinogradWeights.layout(tiles, c, f)
+        buffers = threads if parts > 1 else 1
+        size = buffers * (odd(block * wide) + odd(block * deep)) + parts * odd(c * deep)
         return POINTS * size * sizeof(real)
 
     cdef void run(self) noexcept nogil:
-        cdef Py_ssize_t high = (self.c + MR - 1) // MR
-        self.first = 0
-        while self.first < self.tiles:
-            self.count = min(self.block, self.tiles - self.first)
+        cdef Py_ssize_t work = POINTS * self.c * self.f // 8
+        if self.parts > 1:
             self.phase = 0
-            self.share(self.count, self.count * POINTS * (self.c + self.f))
+            self.share(self.parts, self.tiles * work)
+        self.first = 0
+        while self.parts == 1 and self.first < self.tiles:
+            self.count = min(self.block, self.tiles - self.first)
             self.phase = 1
-            self.share(POINTS * self.panels * high,
-                       self.count * POINTS * self.c * self.f // 8)
+            self.share(self.count, self.count * POINTS * (self.c + self.f))
+            self.phase = 2
+            self.share(POINTS * self.panels * self.high, self.count * work)
             self.first += self.block
-        self.phase = 2
-        self.share(self.c, POINTS * self.c * self.f)
+        self.phase = 3
+        self.share(self.c, self.parts * POINTS * self.c * self.f)
 
     cdef void part(self, Py_ssize_t item, int slot) noexcept nogil:
-        cdef Py_ssize_t high = (self.c + MR - 1) // MR
+        cdef real* v = self.slots
         if self.phase == 0:
-            self.transform(self.first + item, self.v + item * self.wide,
-                           self.v_apart, LANES)
-            self.spread(self.first + item, self.e + item * NR)
+            v += slot * POINTS * (self.v_apart + self.e_apart)
+            self.whole(item, v)
         elif self.phase == 1:
-            self.correlate(item // high, item % high * MR)
+            self.place(self.first + item, item, v)
+        elif self.phase == 2:
+            self.correlate(item, self.first == 0, self.count, v, self.sums)
         else:
             self.gather(item)
 
-    cdef void spread(self, Py_ssize_t tile, real* into) noexcept nogil:
-        """A e A^T of one tile of epsilon, panel by panel"""
-        cdef Py_ssize_t image = tile // (self.down * self.right), f = 0, n
+    cdef void whole(self, Py_ssize_t part, real* v) noexcept nogil:
+        """The sums of one part."""
+        cdef Py_ssize_t begin = self.tiles * part // self.parts, first = begin, k
+        cdef Py_ssize_t stop = self.tiles * (part + 1) // self.parts, count
+        cdef real* u = self.sums + part * POINTS * self.u_apart
+        while first < stop:
+            count = min(self.block, stop - first)
+            for k in range(count):
+                self.place(first + k, k, v)
+            for k in range(POINTS * self.panels * self.high):
+                self.correlate(k, first == begin, count, v, u)
+            first += count
+
+    cdef void place(self, Py_ssize_t tile, Py_ssize_t k, real* v) noexcept nogil:
+        """Transform the k-th tile of a block."""
+        self.transform(tile, v + k * self.wide, self.v_apart, LANES)
+        self.spread(tile, k, v + POINTS * self.v_apart)
+
+    cdef void spread(self, Py_ssize_t tile, Py_ssize_t k, real* into) noexcept nogil:
+        """A e A^T of one tile of epsilon, panel by panel; a narrow one has LANES"""
+        cdef Py_ssize_t image = tile // (self.down * self.right), f = 0, n, row
         cdef Py_ssize_t spot = tile % (self.down * self.right)
         cdef Py_ssize_t y = spot // self.right * 4, x = spot % self.right * 4
         cdef Py_ssize_t corner = ((image * self.rows + y) * self.cols + x) * self.f
+        cdef bint whole = y + 4 <= self.rows and x + 4 <= self.cols
+        cdef const real* epsilon
         cdef real* target
         cdef vec e[16]
         cdef vec t[24]
-        cdef vec d[POINTS]
+        cdef vec d[6]
         cdef int i, j
-        while f < self.panels * NR:
+        while f < self.f:
             n = min(<Py_ssize_t>LANES, self.f - f)
             for i in range(4):
+                epsilon = self.epsilon + corner + i * self.cols * self.f + f
                 for j in range(4):
-                    if n > 0 and y + i < self.rows and x + j < self.cols:
-                        e[4 * i + j] = load_part(
-                            self.epsilon + corner + (i * self.cols + j) * self.f + f, n)
+                    if whole and n == LANES:
+                        e[4 * i + j] = load(epsilon + j * self.f)
+                    elif y + i < self.rows and x + j < self.cols:
+                        e[4 * i + j] = load_part(epsilon + j * self.f, n)
                     else:
                         e[4 * i + j] = splat(0)
             for j in range(4):
                 point_epsilon(e + j, 4, t + j, 4)
+            row = LANES if self.f - f // NR * NR <= LANES else NR
+            target = into + f // NR * self.block * NR + k * row + f % NR
             for i in range(6):
-                point_epsilon(t + 4 * i, 1, d + 6 * i, 1)
-            target = into + f // NR * self.block * NR + f % NR
-            for i in range(POINTS):
-                store(target + i * self.e_apart, d[i])
+                point_epsilon(t + 4 * i, 1, d, 1)
+                for j in range(6):
+                    store(target + (6 * i + j) * self.e_apart, d[j])
             f += LANES
 
-    cdef void correlate(self, Py_ssize_t pair, Py_ssize_t c) noexcept nogil:
-        """Channels c to c + MR of one point and panel: the sum over this block."""
+    cdef void correlate(
+        self, Py_ssize_t item, bint first, Py_ssize_t count, const real* v, real* u
+    ) noexcept nogil:
+        """Some channels of one point and panel: the sum over this block."""
+        cdef Py_ssize_t pair = item // self.high, c = item % self.high * self.height
         cdef Py_ssize_t point = pair // self.panels, panel = pair % self.panels
-        cdef Py_ssize_t height = min(<Py_ssize_t>MR, self.c - c), i
-        cdef const real* v = self.v + point * self.v_apart + c
-        cdef const real* e = self.e + point * self.e_apart + panel * self.block * NR
-        cdef real* u = self.u + point * self.u_apart + (panel * self.c + c) * NR
-        cdef real tile[MR * NR]
+        cdef Py_ssize_t height = min(self.height, self.c - c)
+        cdef const real* e = (
+            v + POINTS * self.v_apart + point * self.e_apart + panel * self.block * NR)
+        u += point * self.u_apart + (panel * self.c + c) * NR
         adjoint_by_stride(
-            height, self.f - panel * NR <= LANES, self.count, v, self.wide, e, tile)
-        if self.first == 0:
-            for i in range(height * NR):
-                u[i] = tile[i]
-        else:
-            for i in range(height * NR):
-                u[i] += tile[i]
+            height, self.f - panel * NR <= LANES, count, v + point * self.v_apart + c,
+            self.wide, e, u, not first)
 
     cdef void gather(self, Py_ssize_t c) noexcept nogil:
-        """g = G^T u G of one channel, all filters"""
-        cdef Py_ssize_t f = 0, n, tap
+        """g = G^T u G of one channel, all filters; u of the parts in order"""
+        cdef Py_ssize_t f = 0, n, tap, _part
         cdef const real* source
         cdef vec d[POINTS]
         cdef vec t[18]
@@ -572,9 +603,13 @@ cdef class WinogradWeights(WinogradGrid):
         cdef int i
         while f < self.f:
             n = min(<Py_ssize_t>LANES, self.f - f)
-            source = self.u + (f // NR * self.c + c) * NR + f % NR
+            source = self.sums + (f // NR * self.c + c) * NR + f % NR
             for i in range(POINTS):
                 d[i] = load(source + i * self.u_apart)
+            for _part in range(1, self.parts):
+                source += POINTS * self.u_apart
+                for i in range(POINTS):
+                    d[i] = d[i] + load(source + i * self.u_apart)
             for i in range(6):
                 point_gradient(d + i, 6, t + i, 6)
             for i in range(3):

@@ -47,7 +47,7 @@ def book(shape: Geometry, threads: int, itemsize: int) -> Book:
     count = tiles(shape.n, shape.out)
     back = k.Winograd.scratch(tiles(shape.n, shape.size), f, c, threads)
     back += packed(f, c, itemsize) * itemsize
-    sums = k.WinogradWeights.scratch(count, c, f)
+    sums = k.WinogradWeights.scratch(count, c, f, threads)
     return Book(
         const={"winograd": Array((packed(c, f, itemsize),))},
         scratch=k.Winograd.scratch(count, c, f, threads),
