@@ -60,6 +60,8 @@ INLINE void store(real *p, vec v) { *(vecu *)p = v; }
 INLINE void prefetch(const real *p) { __builtin_prefetch(p); }
 /* the same, as far as the L2 cache */
 INLINE void prefetch_far(const real *p) { __builtin_prefetch(p, 0, 2); }
+/* the same, to be written */
+INLINE void prefetch_write(const real *p) { __builtin_prefetch(p, 1); }
 /* past the caches, for what is not read soon; p is aligned to a vector */
 INLINE void stream(real *p, vec v) {
 #if defined(__AVX512F__) && defined(MINIDL_DOUBLE)

@@ -19,6 +19,7 @@ cdef extern from "simd.h" nogil:
     void store(real* p, vec v)
     void stream(real* p, vec v)
     void prefetch(const real* p)
+    void prefetch_write(const real* p)
     const int VECTOR_BYTES
     vec pick(vmask m, vec a, vec b)
     vmask greater(vec a, vec b)

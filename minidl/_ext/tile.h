@@ -49,13 +49,14 @@
     if (halves == 2) store(x + i * apart + LANES, load(x + i * apart + LANES) + q##i); \
   }
 
-/* `count` tiles [height, NR], of rows [count][taps, height] */
+/* `count` tiles [height, NR], of rows [count][taps, height]; each asks for the memory
+   from asks[tile] on, `by` entries a step */
 INLINE void forward_of(const int height, const int halves, ssize_t count, ssize_t taps,
                        ssize_t run, const real **rows, const real *panel,
-                       const real *next, real *x) {
+                       const real **asks, ssize_t by, real *x) {
   const ssize_t apart = NR;
   for (ssize_t tile = 0; tile < count; tile++, x += height * apart) {
-    const real *b = panel, *ask = tile < 2 ? next + tile * taps * run * LANES : panel;
+    const real *b = panel, *ask = asks[tile];
     ROWS(ZERO)
     for (ssize_t t = 0; t < taps; t++, rows += height) {
       ssize_t k = 0;
@@ -65,7 +66,7 @@ INLINE void forward_of(const int height, const int halves, ssize_t count, ssize_
         vec b0 = load(b), b1 = load(b + LANES);
         ROWS(BY_POINTER_TWICE)
       }
-      for (; k < run; k++, b += halves * LANES, ask += LANES) {
+      for (; k < run; k++, b += halves * LANES, ask += by) {
         vec b0 = load(b), b1 = halves == 2 ? load(b + LANES) : b0;
         if (halves == 2) prefetch_far(ask);
         ROWS(BY_POINTER)
@@ -114,12 +115,12 @@ INLINE void adjoint_of(const int height, const int halves, ssize_t pixels,
 
 #define FORWARD(h) \
   case h: \
-    if (narrow) forward_of(h, 1, count, taps, run, rows, b, next, x); \
-    else forward_of(h, 2, count, taps, run, rows, b, next, x); \
+    if (narrow) forward_of(h, 1, count, taps, run, rows, b, asks, by, x); \
+    else forward_of(h, 2, count, taps, run, rows, b, asks, by, x); \
     break;
 static void forward_tile(ssize_t height, int narrow, ssize_t count, ssize_t taps,
                          ssize_t run, const real **rows, const real *b,
-                         const real *next, real *x) {
+                         const real **asks, ssize_t by, real *x) {
   switch (height) { HEIGHTS(FORWARD) }
 }
 
