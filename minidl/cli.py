@@ -51,15 +51,13 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = top.add_subparsers(metavar="COMMAND", required=True)
 
-    def command(run: Callable[..., int], *options: str) -> None:
+    def command(run: Callable[..., int], *options: str) -> argparse.ArgumentParser:
         name = run.__name__.strip("_")
         about = (run.__doc__ or "").rstrip(".")
         one = commands.add_parser(name, help=about, description=about)
-        types = {o: OPTIONS[o][1]["type"] for o in options if "type" in OPTIONS[o][1]}
-        one.set_defaults(run=run, types=types)
-        for option in options:
-            flag, settings = OPTIONS[option]
-            one.add_argument(*flag, **settings)
+        actions = (one.add_argument(*OPTIONS[o][0], **OPTIONS[o][1]) for o in options)
+        one.set_defaults(run=run, actions={each.dest: each for each in actions})
+        return one
 
     command(models, "names", "many", "json")
     command(summary, "model", "variant", "fold", "images")
@@ -73,13 +71,15 @@ def parser() -> argparse.ArgumentParser:
     command(export, "model", "variant", "file")
     command(check, "model", "variant", "seed")
     command(profile, "model", "variant", "train", "images", "threads", "json")
-    command(
+    learn = command(
         train, "network", "variant", "data", "download", "size", "config", "epochs",
         "batch", "optimiser", "lr", "momentum", "nesterov", "weight_decay", "schedule",
         "warmup", "shift", "flip", "smoothing", "clip", "average", "patience",
         "keep_best", "start", "freeze", "seed", "workers", "threads", "checkpoint",
         "every", "resume", "logs", "out", "json",
     )  # fmt: skip
+    # None where nobody said anything: a config file or a recipe may
+    learn.set_defaults(**dict.fromkeys(learn.get_default("actions")))
     command(
         eval_, "network", "variant", "data", "download", "size", "weights", "seed",
         "threads", "json",
@@ -166,7 +166,7 @@ OPTIONS: dict[str, Option] = {
     "batch": number("--batch", None, 1, "how many images a step sees"),
     "optimiser": choice("--optimiser", ("sgd", "adam", "adamw", "rmsprop")),
     "lr": number("--lr", None, 0.0, "the learning rate"),
-    "momentum": number("--momentum", None, 0.0, "of SGD, below 1"),
+    "momentum": number("--momentum", None, 0.0, "of SGD or RMSprop, below 1"),
     "nesterov": (("--nesterov",), {"action": "store_true", "help": "SGD looks ahead"}),
     "weight_decay": number("--weight-decay", None, 0.0, "not of biases or norms"),
     "schedule": choice("--schedule", ("constant", "step", "cosine", "one_cycle")),

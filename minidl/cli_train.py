@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import inspect
 import json
 import tomllib
@@ -27,14 +28,15 @@ def train(options: argparse.Namespace) -> int:
     from .optim import optimiser
 
     settings(options)
+    if options.out:
+        files.writable(options.out)  # now, not after the last epoch
     net, (learn, held) = prepare(options)
     if options.freeze:
         net.freeze(*options.freeze)
-    if options.out:
-        files.writable(options.out)  # now, not after the last epoch
+    complete(options, min(learn.images.shape[1:3]))
     more = {"weight_decay": options.weight_decay}
-    if options.optimiser == "sgd":
-        more |= {"momentum": options.momentum, "nesterov": options.nesterov}
+    more |= {"momentum": options.momentum} if options.momentum is not None else {}
+    more |= {"nesterov": True} if options.nesterov else {}
     net.compile(
         optimiser=optimiser(options.optimiser, lr=options.lr, **more),
         clip=options.clip, average=options.average, smoothing=options.smoothing,
@@ -47,9 +49,9 @@ def train(options: argparse.Namespace) -> int:
         checkpoint=options.checkpoint, every=options.every, resume=options.resume,
         logs=options.logs, workers=options.workers,
     )  # fmt: skip
-    found = evaluate(net, held)
     if options.out:
-        net.save(options.out)
+        net.save(options.out)  # before anything else can fail
+    found = evaluate(net, held)
     say(options, {
         "model": net.name, "epochs": history.rows(), **measured(found),
         "weights": options.out,
@@ -117,20 +119,39 @@ OPEN = 32  # stands for a height or a width that a network leaves open
 
 
 def settings(options: argparse.Namespace) -> None:
-    """Fill what the command line left out: from the config file, then the recipe."""
-    from .recipes import recipe
-
+    """Fill what the command line left out from the config file, and look at it."""
     if options.config:
         configure(options)
     defaults(options)
-    network = f"{options.model}{'_' + options.variant if options.variant else ''}"
-    network = Path(network).stem
-    for name, value in asdict(recipe(network, options.data)).items():
-        if getattr(options, name) is None:
-            setattr(options, name, value)
-    if options.resume and options.checkpoint is None:
+    if options.resume:
+        if options.checkpoint not in (None, options.resume):
+            raise Error(
+                f"--resume {options.resume} goes on writing that file, but --checkpoint"
+                f" is {options.checkpoint}; leave out --checkpoint"
+            )
         options.checkpoint = options.resume
     options.resume = bool(options.resume)
+    if options.out and not options.out.endswith(".npz"):
+        raise Error(f"--out: expected a name that ends in .npz, got {options.out!r}")
+    if options.out and options.out == options.checkpoint:
+        raise Error(
+            f"--out and --checkpoint are both {options.out}; a checkpoint holds more "
+            "than the model: give each a file of its own"
+        )
+
+
+def complete(options: argparse.Namespace, side: int) -> None:
+    """Fill what nobody said from the recipe; `side` is the images' shorter one."""
+    from .recipes import recipe
+
+    network = f"{options.model}{'_' + options.variant if options.variant else ''}"
+    network = Path(network).stem
+    usual = asdict(recipe(network, options.data, options.optimiser or "sgd"))
+    usual["shift"] = min(usual["shift"], side // 8)
+    usual |= {"smoothing": 0.0, "workers": 1}
+    for name, value in usual.items():
+        if getattr(options, name) is None:
+            setattr(options, name, value)
 
 
 def defaults(options: argparse.Namespace) -> None:
@@ -150,27 +171,34 @@ def configure(options: argparse.Namespace) -> None:
         raise Error(f"{options.config}: cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise Error(f"{options.config}: is not TOML: {error}") from None
-    known = vars(options).keys() - {"run", "config"}
+    known = sorted(options.actions.keys() - {"config"})
     for key, value in given.items():
         name = key.replace("-", "_")
         if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean {near[0]}? " if near else ""
             raise Error(
-                f"{options.config}: unknown setting {key!r}; known: "
-                f"{', '.join(sorted(known))}"
+                f"{options.config}: unknown setting {key!r}; {hint}known: "
+                f"{', '.join(known)}"
             )
-        if getattr(options, name) in (None, False):
-            setattr(options, name, _parsed(options, key, name, value))
+        try:
+            value = _parsed(options.actions[name], value)
+        except (argparse.ArgumentTypeError, ValueError) as error:
+            raise Error(f"{options.config}: {key}: {error}") from None
+        if getattr(options, name) is None:
+            setattr(options, name, value)
 
 
-def _parsed(options: argparse.Namespace, key: str, name: str, value: Any) -> Any:
+def _parsed(action: argparse.Action, value: Any) -> Any:
     """A setting of the file, checked as the command line checks it."""
-    parse = options.types.get(name)
-    if parse is None:
-        return value
-    try:
-        return parse(str(value))
-    except (argparse.ArgumentTypeError, ValueError) as error:
-        raise Error(f"{options.config}: {key}: {error}") from None
+    if callable(action.type):
+        return action.type(str(value))
+    kind: Any = bool if action.nargs == 0 else str
+    each = value if isinstance(value, list) and action.nargs == "+" else [value]
+    if not all(isinstance(one, kind) for one in each):
+        wanted = "true or false" if kind is bool else "text in quotes"
+        raise ValueError(f"expected {wanted}, got {value!r}")
+    return each if action.nargs == "+" else value
 
 
 def prepare(options: argparse.Namespace) -> tuple[Model, Split]:

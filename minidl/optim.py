@@ -198,6 +198,7 @@ class RMSprop(Optimiser):
     g with weight_decay w added. T. Tieleman, G. Hinton, Coursera lecture 6.5, 2012.
     """
 
+    lr: float = 0.001
     a: float = 0.99
     momentum: float = 0.0
     tiny: float = 1e-8

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from .optim import OPTIMISERS
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -18,7 +20,7 @@ class Recipe:
     batch: int
     lr: float
     optimiser: str = "sgd"
-    momentum: float = 0.9
+    momentum: float | None = 0.9
     weight_decay: float = 0.0
     schedule: str = "cosine"
     warmup: float = 0.0
@@ -56,8 +58,10 @@ OWN: dict[tuple[str, str], dict[str, Any]] = {  # found by trying, seeds 0 to 4
 }
 
 
-def recipe(network: str, data: str) -> Recipe:
+def recipe(network: str, data: str, optimiser: str = "sgd") -> Recipe:
     """The recipe for a network and a data set, by their names.
+
+    The rates were found for SGD; other optimisers begin with their own.
 
     Examples
     --------
@@ -69,4 +73,11 @@ def recipe(network: str, data: str) -> Recipe:
     for word, rate in RATES.items():
         if word in network:
             found = replace(found, lr=rate)
-    return replace(found, **OWN.get((network, kind), {}))
+    found = replace(found, **OWN.get((network, kind), {}))
+    if optimiser == "sgd":
+        return found
+    own = OPTIMISERS[optimiser]
+    return replace(
+        found, optimiser=optimiser, lr=own.lr, weight_decay=own.weight_decay,
+        momentum=None,
+    )  # fmt: skip

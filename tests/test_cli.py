@@ -121,11 +121,31 @@ def test_a_config_file_repeats_a_run(capsys, tmp_path, few):
     for text, error in (
         ("speed = 1", "unknown setting 'speed'"), ("epochs = 0", "epochs: expected a"),
         ("epochs = ", "is not TOML"), ('optimiser = "lbfgs"', "expected one of sgd"),
+        ('shedule = "step"', "did you mean schedule?"), ("types = 1", "unknown"),
+        ("data = 5", "expected text in quotes, got 5"), ("freeze = [1]", "freeze: exp"),
+        ("variant = 1", "variant: expected text"), ("logs = 5", "logs: expected text"),
+        ('flip = "no"', "flip: expected true or false, got 'no'"),
+        ("workers = -1", "workers: expected a whole number"),
     ):  # fmt: skip
         config.write_text(text)
         code, _, err = run(capsys, "train", "lenet5", "--config", str(config))
         assert code == 1
         assert error in err
+
+
+def test_the_command_line_goes_before_the_file_where_it_says_nothing_too(
+    capsys, tmp_path, few
+):
+    config = tmp_path / "run.toml"
+    config.write_text('model = "lenet5"\nshift = 3\nflip = true\nseed = 5\nepochs=1')
+    words = ("--shift", "0", "--no-flip", "--seed", "0", "--json")
+    found = [
+        json.loads(run(capsys, "train", *more, *words)[1])["loss"]
+        for more in (("--config", str(config)), ("lenet5", "--epochs", "1"))
+    ]
+    assert found[0] == found[1]
+    config.write_text('freeze = "C1.*"\nworkers = 0\nepochs = 1\noptimiser = "adam"')
+    assert run(capsys, "train", "lenet5", "--config", str(config))[0] == 0
 
 
 def test_predict(capsys, tmp_path, few):
@@ -150,6 +170,11 @@ def test_predict(capsys, tmp_path, few):
         ("draw lenet5 -o x.docx", "no format for the suffix '.docx'"),
         ("draw lenet5 -o none/x.svg", "cannot write 'none/x.svg'"),
         ("train lenet5 --out none/w.npz", "cannot write 'none/w.npz'"),
+        ("train lenet5 --out w", "a name that ends in .npz, got 'w'"),
+        ("train lenet5 --out w.npz --checkpoint w.npz", "give each a file of its own"),
+        ("train lenet5 --resume a.npz --checkpoint b.npz", "leave out --checkpoint"),
+        ("train lenet5 --optimiser adam --nesterov", "adam: unknown nesterov"),
+        ("train lenet5 --optimiser adam --momentum 0.5", "adam: unknown momentum"),
         ("train lecture_cnn5 --epochs 1", "network must make 10 scores"),
         ("train --epochs 1", "which network?"),
         ("train lenet5 --data cats", "data: expected one of digits, shapes"),
