@@ -50,6 +50,7 @@ def _write(path: AnyPath, data: Data | None) -> None:
             with target.open("wb") as file:
                 file.writelines(pieces)
             return
+        new.unlink(missing_ok=True)  # of a process of this number that was killed
         try:
             with new.open("xb") as file:
                 file.writelines(pieces)

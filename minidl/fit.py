@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -13,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from . import files, logs, resume
+from . import files, logs, resume, spec
 from .clock import peak
 from .data import Loader, Mixup, pair
 from .data.augment import Augment
-from .metrics import evaluate
+from .metrics import check_classes, evaluate
 from .progress import Reporter, seconds
 from .resume import Epoch, Progress
 from .schedule import Schedule
@@ -116,8 +117,8 @@ def fit(
     held = None if validation is None else pair(validation)
     if held is None and (patience is not None or keep_best):
         raise Error("patience and keep_best compare accuracies: give validation data")
-    if resume and checkpoint is None:
-        raise Error("resume: give the checkpoint to go on from")
+    if checkpoint is None and (resume or every is not None):
+        raise Error("resume and every: give the checkpoint to go on from or to write")
     shape = schedule if isinstance(schedule, Schedule) else Schedule(schedule, warmup)
     if any(isinstance(one, Mixup) for one in loader.augment) and not model.trainer.soft:
         raise Error(
@@ -129,7 +130,7 @@ def fit(
         None if every is None else whole("every", every),
         None if patience is None else whole("patience", patience), keep_best, logs,
     )  # fmt: skip
-    if resume and Path(checkpoint or "").exists():
+    if resume:
         run.resume()
     return run()
 
@@ -156,30 +157,44 @@ class Run:
         self.held, self.epochs, self.schedule = held, epochs, schedule
         self.report, self.path, self.every = report, path, every
         self.patience, self.keep_best, self.folder = patience, keep_best, folder
-        self.rate = self.trainer.lr if lr is None else lr
+        self.rate = self.trainer.optimiser.lr if lr is None else lr
+        if not callable(self.rate):
+            self.rate = spec.number("lr", self.rate, low=0)
         self.progress = Progress(steps=self.trainer.steps)
         self.first = self.trainer.steps  # where this run began
         self.best: dict[str, np.ndarray] = {}
         self.stop = False  # somebody wants it to end
+        # now, not after the first epoch
         if path is not None:
-            files.writable(path)  # now, not after the first epoch
+            files.writable(path)
+        if folder is not None:
+            logs.begin(folder)
+        if not loader.augment:  # which may make others of them
+            self.trainer.check(loader.labels)
+        if held is not None:
+            check_classes(model, held[1])
 
     def settings(self) -> dict[str, Any]:
         """What must be the same for a run to go on to the same end."""
-        rate = self.rate if isinstance(self.rate, float | int) else "a function"
+        rate = "a function" if callable(self.rate) else self.rate
         return {
             "model": self.model.name, "epochs": self.epochs, "lr": rate,
             "batch": self.loader.batch, "images": len(self.loader.labels),
+            "labels": zlib.crc32(np.ascontiguousarray(self.loader.labels).data),
             "seed": self.loader.seed, "schedule": repr(self.schedule),
             "augment": repr(self.loader.augment), "shuffle": self.loader.shuffle,
             "optimiser": repr(self.trainer.optimiser), "clip": self.trainer.clip,
             "average": self.trainer.decay, "patience": self.patience,
-            "frozen": sorted(self.model.frozen), "loss": self.trainer.kind,
+            "keep_best": self.keep_best, "frozen": sorted(self.model.frozen),
+            "loss": self.trainer.kind, "weights of the loss": self.trainer.given,
         }  # fmt: skip
 
     def resume(self) -> None:
-        """Go on from the checkpoint."""
+        """Go on from the checkpoint, if it is there."""
         assert self.path is not None  # `fit` looked
+        if not Path(self.path).exists():
+            self.report.line(f"{self.path}: no such file yet, so the run begins anew")
+            return
         self.progress, self.best = resume.load(self.path, self.trainer, self.settings())
         self.first = 0
         p = self.progress
@@ -204,9 +219,12 @@ class Run:
             try:
                 while p.epoch < self.epochs and not self.over():
                     self.epoch()
-            except DivergedError as error:
-                kept = f"; the last checkpoint, {self.path}, stays" if self.path else ""
-                raise DivergedError(f"{error}{kept}") from None
+            except Error as error:
+                self.report.clear()
+                raise type(error)(f"{error}{self.kept(error)}") from None
+            except KeyboardInterrupt:
+                self.report.clear()
+                raise
         if self.trainer.mean is not None:
             self.model.store.block[...] = self.trainer.mean
             self.model.store.version += 1
@@ -215,6 +233,22 @@ class Run:
                 self.model.store.arrays[name][...] = array
             self.model.store.version += 1
         return History(p.rows)
+
+    def kept(self, error: Error) -> str:
+        """What is left of a run that an error ends; what was learnt until then is saved
+        where that is sound."""
+        p = self.progress
+        if self.path is None:
+            return ""
+        if not isinstance(error, DivergedError) and (p.epoch or p.number):
+            try:
+                self.save()
+            except Error:  # perhaps the one that ended it
+                pass
+            else:
+                return f"; saved {self.path}; resume to go on when it is mended"
+        there = Path(self.path).exists()
+        return f"; the last checkpoint, {self.path}, stays" if there else ""
 
     def over(self) -> bool:
         """Whether patience has run out."""
@@ -227,7 +261,7 @@ class Run:
         batches = self.loader.epoch(p.epoch, start=p.number)
         try:
             for x, labels in batches:
-                trainer.lr = self.lr()
+                trainer.lr = self.lr(p.number)
                 loss = self.model.train_step(x, labels)
                 p.total += loss * len(labels)
                 p.seen += len(labels)
@@ -240,14 +274,16 @@ class Run:
                     self.save()
         finally:
             batches.close()  # type: ignore[attr-defined]  # its threads end now
-        self.finish(trainer.lr)
+        self.finish(self.lr(p.number - 1))
 
-    def lr(self) -> float:
-        """The learning rate of the next step."""
-        p = self.progress
-        done = p.epoch * len(self.loader) + p.number
-        rate = self.rate(p.epoch) if callable(self.rate) else self.rate
-        return float(rate) * self.schedule(done / (self.epochs * len(self.loader)))
+    def lr(self, number: int) -> float:
+        """The learning rate of a step of this epoch."""
+        epoch = self.progress.epoch
+        done = epoch * len(self.loader) + number
+        rate = self.rate
+        if callable(rate):
+            rate = spec.number(f"lr({epoch})", rate(epoch), low=0)
+        return rate * self.schedule(done / (self.epochs * len(self.loader)))
 
     def finish(self, lr: float) -> None:
         """Measure, log and save at the end of an epoch."""

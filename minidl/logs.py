@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import struct
 from collections.abc import Sequence
 from dataclasses import asdict, fields
@@ -22,18 +23,26 @@ from .spec import DataError
 
 def write(folder: str | Path, name: str, rows: Sequence[Epoch]) -> None:
     """log.csv, log.jsonl and curves.svg in a folder."""
-    home = Path(folder)
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(
-            f"cannot make the folder {folder}: {error.strerror}; choose another"
-        ) from None
+    home = begin(folder)
     files.write_atomic(home / "log.csv", as_csv(rows).encode())
     lines = "".join(json.dumps(asdict(row)) + "\n" for row in rows)
     files.write_atomic(home / "log.jsonl", lines.encode())
     files.write_atomic(home / "curves.svg", picture(name, rows).encode())
     files.write_atomic(home / "events.out.tfevents.0.minidl", events(rows))
+
+
+def begin(folder: str | Path) -> Path:
+    """The folder, made where there is none; raise now if it cannot be written to."""
+    home = Path(folder)
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:  # a ValueError: a null byte
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(
+            f"cannot make the folder {os.fspath(folder)!r}: {reason}; choose another"
+        ) from None
+    files.writable(home / "log.csv")
+    return home
 
 
 def as_csv(rows: Sequence[Epoch]) -> str:

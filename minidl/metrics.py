@@ -52,6 +52,24 @@ class Metrics:
         return table(("true \\ found", *names), rows)
 
 
+def check_classes(model: Any, labels: Any) -> int:
+    """How many classes a model knows; the labels must be among them."""
+    shape = model.graph.nodes[model.outputs[0]]["node"].shape
+    if len(shape) != 1:
+        raise DataError(
+            f"{model.name}: makes {shape} of an image; to be measured by its accuracy "
+            "a network must make one score for each class"
+        )
+    classes: int = shape[0]
+    bad = np.flatnonzero((labels < 0) | (labels >= classes))
+    if labels.ndim != 1 or labels.dtype.kind not in "iu" or bad.size:
+        raise DataError(
+            f"{model.name}: expected a class from 0 to {classes - 1} for each image, "
+            f"got {labels.dtype} of shape {labels.shape}, {bad.size} out of range"
+        )
+    return classes
+
+
 def evaluate(model: Any, data: Any, batch: int = 64) -> Metrics:
     """Measure a classifier; of several outputs the first counts.
 
@@ -75,23 +93,12 @@ def evaluate(model: Any, data: Any, batch: int = 64) -> Metrics:
     """
     images, labels = pair(data)
     whole("batch", batch)
+    classes = check_classes(model, labels)
     parts = []
     for start in range(0, len(labels), batch):
         found = model(images[start : start + batch])
         parts.append(found[0] if isinstance(found, tuple) else found)
     scores = np.concatenate(parts).astype(np.float64)
-    if scores.ndim != 2:
-        raise DataError(
-            f"{model.name}: makes {scores.shape[1:]} of an image; to be measured by "
-            "its accuracy a network must make one score for each class"
-        )
-    classes = scores.shape[1]
-    bad = np.flatnonzero((labels < 0) | (labels >= classes))
-    if labels.ndim != 1 or labels.dtype.kind not in "iu" or bad.size:
-        raise DataError(
-            f"{model.name}: expected a class from 0 to {classes - 1} for each image, "
-            f"got {labels.dtype} of shape {labels.shape}, {bad.size} out of range"
-        )
     rows = np.arange(len(labels))
     own = scores[rows, labels]
     above = (scores > own[:, None]).sum(1)  # NaN is above nothing

@@ -92,6 +92,7 @@ class Model:
         self._ancestors: dict[tuple[str, ...], list[str]] = {}
         self._lock = threading.RLock()
         self._trainer: train.Trainer | None = None
+        self._how: tuple[Any, ...] = ("softmax_cross_entropy", {}, SGD())  # it learns
         self.frozen: frozenset[str] = frozenset()  # the parameters that do not learn
 
     def _check_ends(self) -> None:
@@ -271,7 +272,7 @@ class Model:
         """The loss and the optimiser; softmax cross-entropy and SGD unless set."""
         store = self.store  # first: a changed graph drops the trainer
         if self._trainer is None or self._trainer.store is not store:
-            self._trainer = train.Trainer(self, "softmax_cross_entropy", {}, SGD())
+            self._trainer = train.Trainer(self, *self._how)
         return self._trainer
 
     def compile(
@@ -310,16 +311,19 @@ class Model:
         >>> net = dl.models.lenet5(variant="modern")
         >>> net.compile(optimiser=dl.optim.Adam(), clip=1.0, smoothing=0.1)
         """
-        self._trainer = train.Trainer(
-            self, loss, settings, optimiser or SGD(), clip, average, class_weights,
+        how = (
+            loss, settings, optimiser or SGD(), clip, average, class_weights,
             output_weights,
         )  # fmt: skip
+        self._trainer = train.Trainer(self, *how)
+        self._how = how
 
     def freeze(self, *patterns: str) -> tuple[str, ...]:
         """Let the parameters whose names match no longer learn; their names.
 
         A node all of whose parameters are frozen also runs in training as at inference:
-        a batch norm keeps its statistics. Without a pattern all learn again.
+        a batch norm keeps its statistics. Without a pattern all learn again. What
+        `compile` chose stays; the optimiser forgets the steps before.
 
         Parameters
         ----------

@@ -219,7 +219,9 @@ class RMSprop(Optimiser):
         )  # fmt: skip
 
 
-OPTIMISERS = {"sgd": SGD, "adam": Adam, "adamw": AdamW, "rmsprop": RMSprop}
+OPTIMISERS: dict[str, type[Optimiser]] = {
+    "sgd": SGD, "adam": Adam, "adamw": AdamW, "rmsprop": RMSprop,
+}
 
 
 def optimiser(name: str, **settings: Any) -> Optimiser:

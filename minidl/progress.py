@@ -36,7 +36,8 @@ class Reporter:
     log
         Called with each line, instead of writing it to `stream`; then nothing moves.
     stream
-        Where to write; stderr.
+        Where to write; stderr. Where it is gone, a terminal that was closed or a pipe
+        that nobody reads, nothing is written: a run does not end for that.
     """
 
     def __init__(
@@ -55,7 +56,15 @@ class Reporter:
             self.log(text)
             return
         clear = "\r\x1b[K" if self.moves else ""
-        print(f"{clear}{text}", file=self.stream, flush=True)
+        self._write(f"{clear}{text}\n")
+
+    def _write(self, text: str) -> None:
+        try:
+            if self.stream is not None:
+                self.stream.write(text)
+                self.stream.flush()
+        except (OSError, ValueError):  # broken, or closed
+            self.stream, self.moves = None, False
 
     def bar(self, label: str, done: int, of: int, rest: str) -> None:
         """The line that moves, at most ten times a second."""
@@ -65,5 +74,9 @@ class Reporter:
         self.shown = now
         full = WIDTH * done // of
         picture = "█" * full + "·" * (WIDTH - full)
-        self.stream.write(f"\r\x1b[K{label} {picture} {done}/{of}  {rest}")
-        self.stream.flush()
+        self._write(f"\r\x1b[K{label} {picture} {done}/{of}  {rest}")
+
+    def clear(self) -> None:
+        """Leave no bar where another text begins."""
+        if self.moves:
+            self._write("\r\x1b[K")

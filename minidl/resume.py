@@ -82,6 +82,9 @@ def load(
         about = json.loads(arrays.pop(RUN).tobytes())
         progress = Progress(**about["progress"])
         progress.rows = [Epoch(**row) for row in about["progress"]["rows"]]
+        counts = (progress.epoch, progress.number, progress.steps, progress.seen)
+        if min(counts) < 0 or bool(progress.number) != bool(progress.seen):
+            raise ValueError(f"{progress.number} steps of {progress.seen} images")
         old, kind = about["settings"], about["format"]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(
@@ -103,6 +106,10 @@ def load(
     mine = {f"model.{k}": v for k, v in trainer.store.arrays.items()}
     mine |= {f"trainer.{k}": v for k, v in trainer.state().items()}
     given = {k: v for k, v in arrays.items() if not k.startswith("best.")}
+    if best:
+        wrong = npz.misfits(trainer.store.arrays, best)
+        if wrong:
+            raise CheckpointError(f"{path}: its best epoch: {'; '.join(wrong[:12])}")
     npz.assign(mine, given, str(path), trainer.model.name)
     trainer.store.version += 1
     trainer.steps = progress.steps

@@ -148,6 +148,8 @@ class Trainer:
     ) -> None:
         self.model, self.optimiser = model, optimiser
         self.kind = loss if isinstance(loss, str) else loss.__name__
+        # what the loss depends on, for whoever asks whether it is the same
+        self.given = repr((dict(settings), class_weights, output_weights))
         self.clip = None if clip is None else number("clip", clip, above=0)
         self.store = model.store
         weights = (1.0,) * len(model.outputs) if output_weights is None else (
@@ -256,8 +258,8 @@ class Trainer:
             )
         return weights
 
-    def _labels(self, labels: Any) -> np.ndarray:
-        """The target as the loss wants it."""
+    def check(self, labels: Any) -> np.ndarray:
+        """The labels, in any number, if they are what the loss takes."""
         node = self.graph.nodes[self.target]["node"]
         labels = np.asarray(labels)
         if self.soft and labels.dtype.kind in "iu" and labels.ndim == len(node.shape):
@@ -268,9 +270,17 @@ class Trainer:
                     f"{labels.flat[bad[0]]} at entry {bad[0]} ({bad.size} of "
                     f"{labels.size} are out of range)"
                 )
-            return shares(labels, node.shape[-1], self.smoothing, self.weights)
+            return labels
         found = checked(self.target, node, labels)
         check_labels(self.graph, self.target, found)
+        return found
+
+    def _labels(self, labels: Any) -> np.ndarray:
+        """The target as the loss wants it."""
+        found = self.check(labels)
+        if self.soft and found.dtype.kind in "iu":
+            classes = self.graph.nodes[self.target]["node"].shape[-1]
+            return shares(found, classes, self.smoothing, self.weights)
         return found
 
     def _engine(self, given: Mapping[str, np.ndarray]) -> tuple[Engine, Any]:

@@ -235,11 +235,132 @@ def test_a_run_that_does_not_fit_its_checkpoint(tmp_path):
         run(RULES["sgd"], path, resume=True)
     with pytest.raises(dl.CheckpointError, match="optimiser was "):
         run(RULES["adam"], path, resume=True, epochs=1)
+    net, (train, test) = network(), data()
+    net.compile(optimiser=RULES["sgd"], clip=2.0, average=0.9, smoothing=0.2)
+    with pytest.raises(dl.CheckpointError, match=r"labels was .*weights of the loss"):
+        net.fit((train.images, train.labels[::-1]), validation=test, epochs=1,
+                checkpoint=path, resume=True, log=quiet)  # fmt: skip
     network().save(path)
     with pytest.raises(dl.CheckpointError, match="not the checkpoint of a run"):
         run(RULES["sgd"], path, resume=True)
-    with pytest.raises(dl.Error, match="give the checkpoint"):
-        run(RULES["sgd"], resume=True)
+    for settings in ({"resume": True}, {"every": 3}):
+        with pytest.raises(dl.Error, match="give the checkpoint"):
+            run(RULES["sgd"], **settings)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"number": -1}, "-1 steps"), ({"number": 3}, "3 steps of 0 images"),
+        ({"epoch": "x"}, "cannot be read"), ({"steps": None}, "cannot be read"),
+        ({"rows": 3}, "cannot be read"), ({"best.C1.w": 3}, "best epoch: C1.w: exp"),
+    ],
+)
+def test_checkpoints_that_lie(change, words, tmp_path):
+    path = tmp_path / "run.npz"
+    run(RULES["sgd"], path, epochs=1, keep_best=True)
+    arrays = npz.read(path)
+    about = json.loads(arrays[resume.RUN].tobytes())
+    for name, value in change.items():
+        if name in arrays:
+            arrays[name] = np.zeros(value, "f4")
+        else:
+            about["progress"][name] = value
+    arrays[resume.RUN] = np.frombuffer(json.dumps(about).encode(), np.uint8)
+    npz.write(path, arrays)
+    net = network()
+    before = bits(net)
+    with pytest.raises(dl.CheckpointError, match=words):
+        run(RULES["sgd"], path, resume=True, epochs=1, keep_best=True, net=net)
+    assert bits(net) == before
+
+
+def test_data_that_break_on_the_way_end_a_run_that_can_go_on(tmp_path):
+    """A picture of the third step, or of the validation, is broken; then mended."""
+    path, broken = tmp_path / "run.npz", [True]
+    train, test = data()
+
+    class Breaks:
+        dtype = train.images.dtype
+
+        def __init__(self, images, bad):
+            self.images, self.shape, self.bad = images, images.shape, bad
+
+        def __len__(self):
+            return len(self.images)
+
+        def __getitem__(self, rows):
+            found = np.arange(len(self.images))[rows]
+            if broken[0] and self.bad in found:
+                raise dl.DataError("x.png: is not a picture")
+            return self.images[rows]
+
+    def one(train_bad, test_bad, resume, checkpoint=path):
+        net = network()
+        history = net.fit(
+            (Breaks(train.images, train_bad), train.labels), epochs=2, log=quiet,
+            validation=(Breaks(test.images, test_bad), test.labels), resume=resume,
+            checkpoint=checkpoint, schedule="cosine",
+        )  # fmt: skip
+        return bits(net), [{**row, "seconds": 0} for row in history.rows()]
+
+    broken[0] = False
+    whole = one(-1, -1, False, None)
+    bad = dl.data.Loader(train).order(0)[70]
+    for where in ((bad, -1), (-1, 5)):
+        broken[0] = True
+        with pytest.raises(dl.DataError, match=r"x.png.*; saved .*run.npz; resume to"):
+            one(*where, False)
+        broken[0] = False
+        assert one(*where, True) == whole
+
+
+def test_wrong_settings_are_told_before_the_first_step(tmp_path, monkeypatch):
+    monkeypatch.setattr(dl.Model, "train_step", None)
+    (tmp_path / "file").write_text("")
+    train, test = data()
+    for settings, words in (
+        ({"lr": -0.1}, "lr: expected"), ({"lr": "fast"}, "lr: expected"),
+        ({"lr": lambda _: float("nan")}, r"lr\(0\): expected"),
+        ({"logs": tmp_path / "file"}, "cannot make the folder"),
+        ({"logs": "a\0"}, "cannot make the folder"),
+        ({"validation": (test.images, test.labels + 3)}, "a class from 0 to 9"),
+        ({"data": (train.images, train.labels + 3)}, "expected classes 0 to 9"),
+        ({"data": (train.images, train.labels / 2)}, "an integer array"),
+    ):  # fmt: skip
+        given = {"data": train, "validation": test, "log": quiet} | settings
+        with pytest.raises(dl.Error, match=words):
+            network().fit(**given)
+
+
+def test_resuming_what_is_not_there_says_so(tmp_path):
+    lines = []
+    run(RULES["sgd"], tmp_path / "x.npz", resume=True, epochs=1, log=lines.append)
+    assert "no such file yet" in lines[0]
+
+
+def test_a_second_fit_begins_with_the_optimisers_rate():
+    net, (train, _) = network(), data()
+    net.compile(optimiser=dl.optim.SGD(0.5))
+    for _ in range(2):
+        history = net.fit(train, epochs=2, schedule="cosine", log=quiet)
+        assert history.epochs[0].lr > 0.25
+
+
+def test_freezing_leaves_what_compile_chose():
+    net = network()
+    net.compile(optimiser=RULES["adam"], clip=2.0)
+    net.freeze("C1.*")
+    assert (net.trainer.optimiser, net.trainer.clip) == (RULES["adam"], 2.0)
+    with pytest.raises(dl.Error, match="loss: expected one of"):
+        net.compile("huber")
+    assert net.trainer.optimiser == RULES["adam"]
+
+
+def test_a_temporary_file_that_a_crash_left_is_no_hindrance(tmp_path):
+    (tmp_path / f".x.{os.getpid()}.new").write_bytes(b"old")
+    files.write_atomic(tmp_path / "x", b"new")
+    assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("x", b"new")]
 
 
 def test_a_diverging_run_keeps_the_checkpoint(tmp_path):
@@ -428,6 +549,18 @@ def test_a_bar_moves_on_a_terminal_alone(monkeypatch):
     plain.bar("epoch", 1, 2, "")
     plain.line("done")
     assert plain.stream.text == "done\n"
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError(), OSError(5, "x"), ValueError()])
+def test_a_terminal_that_is_gone_ends_no_run(error, monkeypatch):
+    class Gone(Terminal):
+        def write(self, text):
+            raise error
+
+    monkeypatch.setattr(sys, "stderr", Gone())
+    assert len(run(RULES["sgd"], epochs=1, log=None)[1]) == 1
+    monkeypatch.setattr(sys, "stderr", None)
+    assert len(run(RULES["sgd"], epochs=1, log=None)[1]) == 1
 
 
 def test_the_bar_of_a_run(monkeypatch, capsys):

@@ -285,6 +285,7 @@ def test_a_member_that_is_too_large(tmp_path, monkeypatch):
 
 
 FLOATS = np.zeros((4, 2, 2, 1), "float32")
+RNG = np.random.default_rng(0)
 NPY = makers.npy(FLOATS)
 LABELS = ("labels.npy", makers.npy(np.arange(4) % 2))
 BROKEN_NPZ = {
@@ -436,6 +437,9 @@ def test_unknown_sets(name):
         (lambda: dl.data.shapes(size=8), "size"),
         (lambda: dl.data.Shift(-1), "reach"), (lambda: dl.data.Flip(2.0), "share"),
         (lambda: dl.data.Mixup(3, a=0.0), "a: expected"),
+        (lambda: dl.data.Mixup(3)(FLOATS, np.arange(4), RNG), "0 to 2 .* 0 to 3"),
+        (lambda: dl.data.Mixup(3)(FLOATS, np.ones((4, 3)), RNG), "got float64"),
+        (lambda: dl.data.Shift(999)(FLOATS, np.arange(4), RNG), "out of sight"),
         (lambda: dl.data.Loader((FLOATS, np.arange(4)), augment=[3]), "functions"),
         (lambda: dl.data.Loader((FLOATS, np.arange(4)), batch=0), "batch"),
         (lambda: dl.data.Loader((FLOATS, np.arange(3))), "as many labels"),

@@ -39,6 +39,11 @@ class Shift:
 
     def __call__(self, images: Any, labels: Any, rng: Any) -> tuple[Any, Any]:
         reach, (n, h, w, c) = self.reach, images.shape
+        if reach >= min(h, w):
+            raise DataError(
+                f"Shift: {reach} pixels would move images of {h}x{w} out of sight; "
+                f"expected less than {min(h, w)}"
+            )
         framed = np.zeros((n, h + 2 * reach, w + 2 * reach, c), images.dtype)
         framed[:, reach : reach + h, reach : reach + w] = images
         found = np.empty_like(images)
@@ -96,6 +101,13 @@ class Mixup:
         number("a", self.a, above=0)
 
     def __call__(self, images: Any, labels: Any, rng: Any) -> tuple[Any, Any]:
+        good = labels.ndim == 1 and labels.dtype.kind in "iu"
+        if not good or labels.min() < 0 or labels.max() >= self.classes:
+            raise DataError(
+                f"Mixup: expected a class from 0 to {self.classes - 1} for each image, "
+                f"got {labels.dtype} of shape {labels.shape}"
+                + (f", {labels.min()} to {labels.max()}" if good else "")
+            )
         share = np.float32(rng.beta(self.a, self.a))
         other = rng.permutation(len(images))
         q = np.eye(self.classes, dtype=np.float32)[labels]
