@@ -73,6 +73,11 @@ def test_arrays(tmp_path):
     np.savez(path, images=images, labels=labels, test_images=images[:3],
              test_labels=labels[:3])
     assert [len(part) for part in dl.data.named(str(path))] == [40, 3]
+    np.savez(path, images=images, labels=labels)
+    train, _ = dl.data.arrays(path, held_out=0.99)  # one of each class stays
+    assert np.bincount(train.labels).tolist() == [1, 1, 1, 1]
+    with pytest.raises(dl.DataError, match="held_out: expected a share"):
+        dl.data.arrays(path, held_out=1.0)
 
 
 def test_shapes_have_masks_and_boxes():
@@ -112,6 +117,13 @@ def test_a_folder_of_pictures(pictures):
     assert train.images[3].shape == (8, 8, 3)
     batches = list(dl.data.Loader(train, batch=3, workers=2).epoch(0))
     assert [len(labels) for _, labels in batches] == [3, 3, 2]
+    (pictures / ".git").mkdir()  # what tools hide is neither a class nor a picture
+    (pictures / "cat" / "._0.png").write_bytes(b"")
+    (pictures / "cat" / "album.png").mkdir()
+    again = dl.data.image_folder(pictures, 8)
+    assert ([len(one) for one in again], again.train.classes) == ([8, 2], train.classes)
+    held = dl.data.image_folder(pictures, 8, held_out=0.99).test
+    assert np.bincount(held.labels).tolist() == [4, 4]
     grey, _ = dl.data.image_folder(pictures, 6, grey=True)
     assert grey.images[:2].shape == (2, 6, 6, 1)
     for part in ("train", "test"):
@@ -336,7 +348,21 @@ BROKEN_NPZ = {
     "one of a class": (
         [("images.npy", NPY), ("labels.npy", makers.npy(np.arange(4)))], "has one image"
     ),
-}
+    "images beyond float32": (
+        [("images.npy", makers.npy(FLOATS + np.float64(1e300))), LABELS], "than float32"
+    ),
+    "images held out without labels": (
+        [("images.npy", NPY), LABELS, ("test_images.npy", NPY)], "expected both"
+    ),
+    "images held out of another size": (
+        [("images.npy", NPY), LABELS, ("test_labels.npy", LABELS[1]),
+         ("test_images.npy", makers.npy(FLOATS[:, 1:]))], "got .*1, 2, 1"
+    ),
+    "a class that is only held out": (
+        [("images.npy", NPY), LABELS, ("test_images.npy", NPY),
+         ("test_labels.npy", makers.npy(np.arange(4)))], "classes 0 to 1, .* got 3"
+    ),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", BROKEN_NPZ)
@@ -384,6 +410,8 @@ def test_broken_pictures(pictures, monkeypatch):
         with pytest.raises(dl.DataError, match=r"0\.png: is not a picture"):
             [part.images[:] for part in (train, test)]
     path.write_bytes((pictures / "cat" / "1.png").read_bytes())
+    with pytest.raises(dl.DataError, match="there is no such file"):
+        folders.Pictures([pictures / "gone.png"], (8, 8), False)[0]
     monkeypatch.setattr(folders, "MOST", 20)
     with pytest.raises(dl.DataError, match=r"has \d+ x \d+ pixels; more than 20"):
         dl.data.image_folder(pictures, 8)[0].images[:]
@@ -421,6 +449,15 @@ def test_broken_folders(pictures, tmp_path):
         for name in names:
             (pictures / part / name).mkdir(parents=True)
     with pytest.raises(dl.DataError, match="expected the same"):
+        dl.data.image_folder(pictures)
+
+
+def test_a_folder_that_is_closed(pictures, monkeypatch):
+    def closed(_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.iterdir", closed)
+    with pytest.raises(dl.DataError, match="cannot be read: Permission denied"):
         dl.data.image_folder(pictures)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,8 @@ class Pictures:
                     one = upright(file).convert("L" if self.grey else "RGB")
         except DataError:
             raise
+        except FileNotFoundError:
+            raise DataError(f"{path}: there is no such file") from None
         except Exception as error:  # decoders raise what they like on broken files
             raise DataError(f"{path}: is not a picture: {error}") from None
         scale = max(height / one.height, width / one.width)
@@ -93,7 +95,8 @@ def image_folder(
     Parameters
     ----------
     folder
-        Where they are. Classes are its folders, in the order of their names.
+        Where they are. Classes are its folders, in the order of their names; what
+        begins with a dot is left alone.
     size
         Height and width of what comes out.
     held_out
@@ -108,6 +111,15 @@ def image_folder(
     height, width = several("size", size, 2)
     if not 0 < held_out < 1:
         raise DataError(f"held_out: expected a share between 0 and 1, got {held_out!r}")
+    try:
+        return _split(home, (height, width), held_out, grey, seed)
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be read: {error.strerror}") from None
+
+
+def _split(
+    home: Path, size: tuple[int, int], held_out: float, grey: bool, seed: int
+) -> Split:
     if not home.is_dir():
         raise DataError(f"{home}: there is no such folder")
     parts = [home / name for name in ("train", "test")]
@@ -130,26 +142,32 @@ def image_folder(
                     f"and one to hold out, got {len(files)}"
                 )
             order = rng.permutation(len(files))
-            held = max(1, round(held_out * len(files)))
+            held = min(max(1, round(held_out * len(files))), len(files) - 1)
             found[0].append([files[i] for i in sorted(order[held:])])
             found[1].append([files[i] for i in sorted(order[:held])])
     made = []
     for groups in found:
         paths = [path for group in groups for path in group]
         labels = np.repeat(np.arange(len(names)), [len(group) for group in groups])
-        made.append(Part(Pictures(paths, (height, width), grey), labels, names))
+        made.append(Part(Pictures(paths, size, grey), labels, names))
     return Split(*made)
 
 
 def _classes(home: Path) -> tuple[str, ...]:
-    found = tuple(sorted(p.name for p in home.iterdir() if p.is_dir()))
+    found = tuple(sorted(p.name for p in _visible(home) if p.is_dir()))
     if not found:
         raise DataError(f"{home}: expected a folder for each class, found none")
     return found
 
 
+def _visible(home: Path) -> Iterator[Path]:
+    """What is in a folder but for what tools hide there: .git, ._picture.jpg"""
+    return (p for p in home.iterdir() if not p.name.startswith("."))
+
+
 def _files(home: Path) -> list[Path]:
-    found = sorted(p for p in home.iterdir() if p.suffix.lower() in SUFFIXES)
+    named = (p for p in _visible(home) if p.suffix.lower() in SUFFIXES)
+    found = sorted(p for p in named if not p.is_dir())
     if not found:
         raise DataError(f"{home}: holds no pictures ({', '.join(sorted(SUFFIXES))})")
     return found

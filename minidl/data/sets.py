@@ -92,9 +92,21 @@ def arrays(path: str | Path, seed: int = 0, held_out: float = 0.2) -> Split:
             f"missing; it holds {', '.join(found) or 'nothing'}"
         )
     whole = _part(path, found["images"], found["labels"])
-    if "test_images" in found and "test_labels" in found:
-        return Split(whole, _part(path, found["test_images"], found["test_labels"]))
-    rng, held = np.random.default_rng(seed), []
+    if (most := whole.labels.max()) >= len(whole):
+        raise DataError(
+            f"{path}: labels: go up to {most} for {len(whole)} images; expected the "
+            "classes 0, 1, 2, ..."
+        )
+    held = [found.get(name) for name in ("test_images", "test_labels")]
+    if any(one is not None for one in held):
+        if any(one is None for one in held):
+            raise DataError(
+                f"{path}: expected both test_images and test_labels, or none of them"
+            )
+        return Split(whole, _alike(path, whole, _part(path, *held)))
+    if not 0 < held_out < 1:
+        raise DataError(f"held_out: expected a share between 0 and 1, got {held_out!r}")
+    rng, rows = np.random.default_rng(seed), []
     for label in np.unique(whole.labels):
         members = rng.permutation(np.flatnonzero(whole.labels == label))
         if len(members) < 2:
@@ -102,9 +114,27 @@ def arrays(path: str | Path, seed: int = 0, held_out: float = 0.2) -> Split:
                 f"{path}: class {label} has one image; expected two at the least, one "
                 "to learn and one to hold out"
             )
-        held += members[: math.ceil(held_out * len(members))].tolist()
-    rest = np.setdiff1d(np.arange(len(whole)), held)
-    return Split(whole[rng.permutation(rest)], whole[np.array(held)])
+        count = min(math.ceil(held_out * len(members)), len(members) - 1)
+        rows += members[:count].tolist()
+    rest = np.setdiff1d(np.arange(len(whole)), rows)
+    return Split(whole[rng.permutation(rest)], whole[np.array(rows)])
+
+
+def _alike(path: Any, whole: Part, held: Part) -> Part:
+    """What is held out, if it is like what is learnt from."""
+    wanted, got = ((p.images.shape[1:], str(p.images.dtype)) for p in (whole, held))
+    if wanted != got:
+        raise DataError(
+            f"{path}: test_images: expected {wanted[1]} {wanted[0]}, as images are, "
+            f"got {got[1]} {got[0]}"
+        )
+    most, new = whole.labels.max(), held.labels.max()
+    if new > most:
+        raise DataError(
+            f"{path}: test_labels: expected classes 0 to {most}, as labels has them, "
+            f"got {new}"
+        )
+    return held
 
 
 def _part(path: Any, images: Any, labels: Any) -> Part:
@@ -114,14 +144,15 @@ def _part(path: Any, images: Any, labels: Any) -> Part:
             f"{path}: images: expected uint8 or floats [n, height, width, channels], "
             f"got {images.dtype} of shape {images.shape}"
         )
-    if images.dtype.kind == "f" and not np.isfinite(images).all():
-        raise DataError(f"{path}: images: hold NaN or infinity")
+    if images.dtype.kind == "f":
+        with np.errstate(over="ignore"):  # told below
+            images = images.astype(np.float32)
+        if not np.isfinite(images).all():
+            raise DataError(f"{path}: images: hold NaN, infinity or more than float32")
     good = labels.dtype.kind in "iu" and labels.shape == images.shape[:1]
-    if not good or (labels < 0).any() or (labels >= 1 << 20).any():
+    if not good or (labels < 0).any():
         raise DataError(
             f"{path}: labels: expected {len(images)} class numbers from 0, got "
             f"{labels.dtype} of shape {labels.shape}"
         )
-    if images.dtype.kind == "f":
-        images = images.astype(np.float32)
     return Part(images, labels.astype(np.int64))
