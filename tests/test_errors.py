@@ -297,6 +297,7 @@ CASES = {
         dl.Error, "nothing learns: it has no parameters",
     ),
     "threads": (lambda: dl.set_threads(0), dl.Error, "set_threads"),
+    "a million threads": (lambda: dl.set_threads(10**6), dl.Error, "1 to 1024"),
     # files
     "a file that is none": (
         lambda: dl.load("/nowhere/w.npz"), dl.CheckpointError, "/now"

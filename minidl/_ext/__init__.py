@@ -81,10 +81,13 @@ def kernels(array: Any) -> Any:
     return _load(level(), "f64" if size == 8 else "f32")
 
 
+MOST = 1024  # threads
+
+
 def set_threads(n: int) -> None:
     """Use `n` threads. Results are the same bits for any number of them."""
-    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-        raise Error(f"set_threads: expected a whole number >= 1, got {n!r}")
+    if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= MOST:
+        raise Error(f"set_threads: expected a whole number, 1 to {MOST}, got {n!r}")
     _kernel.set_team(n)
 
 
