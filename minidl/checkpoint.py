@@ -43,7 +43,7 @@ def describe(model: Any) -> dict[str, Any]:
     return {
         "format": FORMAT, "name": model.name, "dtype": model.dtype, "seed": model.seed,
         "inputs": model.inputs, "outputs": model.outputs, "single": model._single,
-        "nodes": nodes,
+        "classes": list(model.classes), "nodes": nodes,
     }
 
 
@@ -75,6 +75,7 @@ def load(path: str | Path, ops: Sequence[type[Op]] = ()) -> dict[str, Any]:
             nodes[entry["name"]] = Node(op, inputs, entry["name"], share)
         ins, outs = ([nodes[n] for n in about[k]] for k in ("inputs", "outputs"))
         one_in, one_out = about["single"]
+        classes = tuple(map(str, about.get("classes", ())))
         arguments = {
             "inputs": ins[0] if one_in else ins,
             "outputs": outs[0] if one_out else outs,
@@ -86,7 +87,7 @@ def load(path: str | Path, ops: Sequence[type[Op]] = ()) -> dict[str, Any]:
         raise CheckpointError(
             f"{path}: its graph cannot be read: {type(error).__name__}: {error}"
         ) from None
-    return {"model": arguments, "arrays": arrays}
+    return {"model": arguments, "arrays": arrays, "classes": classes}
 
 
 def _plain(value: Any) -> Any:

@@ -32,9 +32,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Error as error:
         print(f"minidl: error: {error}", file=sys.stderr)
         return 2 if isinstance(error, Trouble) else 1
-    except BrokenPipeError:  # who reads has read enough
+    except MemoryError as error:
+        print(
+            f"minidl: error: not enough memory: {error}; use fewer or smaller images, "
+            "or a smaller --batch", file=sys.stderr,
+        )  # fmt: skip
+        return 1
+    except OSError as error:  # every other file has said so itself
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        if isinstance(error, BrokenPipeError):  # who reads has read enough
+            return 0
+        print(f"minidl: error: cannot write the result: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt as stop:
         print(f"minidl: interrupted {stop}".rstrip(), file=sys.stderr)
         return 130

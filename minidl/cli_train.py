@@ -6,12 +6,13 @@ import argparse
 import difflib
 import inspect
 import json
+import math
 import tomllib
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .spec import DataError, Error, ShapeError
+from .spec import DataError, Error, ShapeError, alike
 
 if TYPE_CHECKING:
     from .data import Split
@@ -78,7 +79,7 @@ def predict(options: argparse.Namespace) -> int:
 
     from .data.folder import Pictures
     from .model import load
-    from .ops.softmax import softmax
+    from .ops.softmax import Softmax
 
     threads(options)
     net = load(options.file)
@@ -96,13 +97,14 @@ def predict(options: argparse.Namespace) -> int:
     if scores.ndim != 2:
         raise DataError(f"{options.file}: {net.name} does not make a score a class")
     last = net.graph.nodes[net.outputs[0]]["node"].op
-    if type(last) is not type(softmax(node).op):
+    if not isinstance(last, Softmax):
         scores = np.exp(scores - scores.max(1, keepdims=True))
         scores /= scores.sum(1, keepdims=True)
     best = np.argsort(-scores, axis=1, kind="stable")[:, : options.top]
+    names = dict(enumerate(net.classes))  # the number, where nobody gave a name
     rows: list[dict[str, Any]] = [
         {"picture": str(path), "classes": [
-            {"class": int(k), "share": float(row[k])} for k in order
+            {"class": names.get(k, k), "share": float(row[k])} for k in order.tolist()
         ]}
         for path, row, order in zip(paths, scores, best, strict=True)
     ]  # fmt: skip
@@ -204,17 +206,14 @@ def _parsed(action: argparse.Action, value: Any) -> Any:
 def prepare(options: argparse.Namespace) -> tuple[Model, Split]:
     """The data, and the network for it: its classes, its size, its bytes."""
     from . import models as zoo
-    from .data import named
+    from .graph import show
 
     threads(options)
     if options.model.endswith(".npz"):
         return _loaded(options)
     make = zoo.get(options.model)
     side = SIDES.get(options.model, options.size)
-    data = named(
-        options.data, None if side is None else (side, side), options.seed,
-        options.download,
-    )  # fmt: skip
+    data = chosen(options, None if side is None else (side, side))
     given = {"variant": options.variant, "seed": options.seed}
     given = {key: value for key, value in given.items() if value is not None}
     takes = inspect.signature(make).parameters
@@ -226,7 +225,14 @@ def prepare(options: argparse.Namespace) -> tuple[Model, Split]:
     classes = len(data.train.classes) or int(data.train.labels.max()) + 1
     if "classes" in takes:
         given["classes"] = classes
-    net = make(**given)
+    try:
+        net = make(**given)
+    except ShapeError as error:
+        raise ShapeError(
+            f"{options.model}: does not take images of {show(shape)}, as {options.data}"
+            f" has them: {error}; choose another network, or another --size where the "
+            "set comes in any"
+        ) from None
     scores = net.graph.nodes[net.outputs[0]]["node"].shape
     if scores != (classes,):
         raise DataError(
@@ -234,20 +240,52 @@ def prepare(options: argparse.Namespace) -> tuple[Model, Split]:
             f"network must make {classes} scores"
         )
     net = fitted(net, data)
+    net.classes = data.train.classes
     if options.weights:
         net.load_weights(options.weights)
     return net, data
 
 
+def chosen(options: argparse.Namespace, size: tuple[int, int] | None) -> Split:
+    """The data, at a size where they come in any."""
+    from .data import named
+
+    data = named(options.data, size, options.seed, options.download)
+    found = data.train.images.shape[1:3]
+    if options.size and found != (options.size,) * 2:
+        raise Error(
+            f"--size {options.size}: {options.data} comes in {found[0]}x{found[1]} "
+            f"for {options.model}; leave out --size"
+        )
+    if not (data.train.labels != data.train.labels[0]).any():
+        raise DataError(f"{options.data}: has one class; expected two at the least")
+    return data
+
+
 def _loaded(options: argparse.Namespace) -> tuple[Model, Split]:
     """A model from its file, and the data at the size of its input."""
-    from .data import named
+    from .graph import show
     from .model import load
 
+    if options.variant:
+        raise Error(f"{options.model} has no variants; leave out --variant")
     net = load(options.model)
-    shape = net.graph.nodes[net.inputs[0]]["node"].shape
-    size = (options.size or shape[0] or OPEN, options.size or shape[1] or OPEN)
-    data = named(options.data, size, options.seed, options.download)
+    node = net.graph.nodes[net.inputs[0]]["node"]
+    shape = node.shape
+    if len(shape) != 3:
+        raise DataError(f"{options.model}: takes {show(shape)}, which is no image")
+    data = chosen(options, (
+        shape[0] or options.size or OPEN, shape[1] or options.size or OPEN
+    ))  # fmt: skip
+    images = data.train.images
+    kind = "bytes" if images.dtype == "uint8" else "floats"
+    mine = "bytes" if node.op.dtype == "uint8" else "floats"
+    if not alike(shape, images.shape[1:]) or kind != mine:
+        raise DataError(
+            f"{options.model}: takes {mine} of {show(shape)}, {options.data} has {kind}"
+            f" of {show(images.shape[1:])}; give the data it was made for"
+        )
+    net.classes = net.classes or data.train.classes
     if options.weights:
         net.load_weights(options.weights)
     return net, data
@@ -292,7 +330,8 @@ def statistics(images: Any, most: int = 10_000) -> tuple[list[float], list[float
 def measured(found: Any) -> dict[str, Any]:
     """Metrics as JSON knows them."""
     return {
-        "accuracy": found.accuracy, "top5": found.top5, "loss": found.loss,
+        "accuracy": found.accuracy, "top5": found.top5,
+        "loss": found.loss if math.isfinite(found.loss) else None,
         "held_out": found.n, "confusion": found.confusion.tolist(),
     }  # fmt: skip
 

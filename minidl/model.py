@@ -78,6 +78,7 @@ class Model:
                 f'{name}: dtype: expected "float32" or "float64", got {dtype!r}'
             )
         self.name, self.dtype, self.seed = name, dtype, seed
+        self.classes: tuple[str, ...] = ()  # what its scores stand for, where known
         self.exact = exact or os.environ.get("MINIDL_EXACT", "0") not in ("", "0")
         self._single = (isinstance(inputs, Node), isinstance(outputs, Node))
         ins, outs = _nodes("inputs", inputs), _nodes("outputs", outputs)
@@ -746,6 +747,7 @@ def load(path: str | Path, ops: Sequence[type[Op]] = ()) -> Model:
     """
     found = checkpoint.load(path, ops)
     model = Model(**found["model"])
+    model.classes = found["classes"]
     npz.assign(model.store.arrays, found["arrays"], str(path), model.name)
     model.store.version += 1
     return model

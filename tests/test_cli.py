@@ -161,6 +161,58 @@ def test_predict(capsys, tmp_path, few):
     assert out.startswith(f"{picture}: {row['classes'][0]['class']} (")
 
 
+def test_predict_says_the_names_of_the_classes(capsys, tmp_path):
+    image = pytest.importorskip("PIL.Image", reason="Pillow is an extra")
+    home, path = tmp_path / "pets", str(tmp_path / "w.npz")
+    for name, grey in (("cat", 20), ("dog", 230)):
+        (home / name).mkdir(parents=True)
+        for i in range(4):
+            pixels = np.full((32, 32, 3), grey + i, "uint8")
+            image.fromarray(pixels).save(home / name / f"{i}.png")
+    words = ("resnet20", "--data", f"folder:{home}", "--size", "32", "--epochs", "1")
+    assert run(capsys, "train", *words, "--out", path)[0] == 0
+    assert dl.load(path).classes == ("cat", "dog")
+    out = run(capsys, "predict", path, str(home / "cat" / "0.png"))[1]
+    assert sorted(word for word in out.split() if word.isalpha()) == ["cat", "dog"]
+    code, _, err = run(capsys, "predict", path, str(home / "bird.png"))
+    assert (code, "bird.png: there is no such file" in err) == (1, True)
+
+
+def test_data_that_a_network_does_not_take(capsys, tmp_path, few):
+    rng, path = np.random.default_rng(0), str(tmp_path / "w.npz")
+    dl.models.lenet5(variant="modern").save(path)
+    floats, alone = (str(tmp_path / name) for name in ("floats.npz", "one.npz"))
+    np.savez(floats, images=rng.random((8, 5, 6, 2)), labels=np.arange(8) % 2)
+    np.savez(alone, images=rng.random((8, 32, 32, 1)), labels=np.zeros(8, int))
+    for words, error in (
+        (("alexnet", "--data", floats), "does not take images of 5x6x2"),
+        (("lenet5", "--data", floats, "--size", "9"), "comes in 5x6 for lenet5; leave"),
+        (("lenet5", "--data", alone), "has one class; expected two"),
+        ((path, "--data", floats), f"takes floats of 32x32x1, {floats} has floats of"),
+        ((path, "--data", "shapes"), "shapes has bytes of 32x32x1"),
+        ((path, "--variant", "x"), "has no variants"),
+    ):
+        code, _, err = run(capsys, "train", *words, "--epochs", "1")
+        assert (code, len(err.splitlines())) == (1, 1)
+        assert error in err
+
+
+def test_no_memory_and_no_room(capsys, monkeypatch):
+    def fail(error):
+        def get(_):
+            raise error
+
+        monkeypatch.setattr("minidl.models.get", get)
+        monkeypatch.setattr("os.dup2", lambda *_: None)
+        monkeypatch.setattr("sys.stdout.fileno", lambda: 1, raising=False)
+        return run(capsys, "summary", "lenet5")
+
+    code, _, err = fail(MemoryError("8 GiB"))
+    assert (code, "not enough memory: 8 GiB; use fewer" in err) == (1, True)
+    code, _, err = fail(OSError(28, "No space left on device"))
+    assert (code, "cannot write the result: [Errno 28] No space" in err) == (1, True)
+
+
 @pytest.mark.parametrize(
     ("words", "error"),
     [
