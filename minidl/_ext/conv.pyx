@@ -14,7 +14,7 @@ layer.
 from libc.string cimport memcpy, memset
 
 from minidl._ext.finish cimport Finish, finish_of, finish_rows
-from minidl._ext.kernel cimport Kernel, parts, team
+from minidl._ext.kernel cimport Kernel, parts
 from minidl._ext.simd cimport BLOCK, CHUNK, LANES, MR, NR, prefetch_write, real
 from minidl._ext.tile cimport adjoint_by_rows, forward_tile
 
@@ -287,14 +287,14 @@ cdef class Product(Kernel):
 
     cdef void part(self, Py_ssize_t item, int slot) noexcept nogil:
         cdef Py_ssize_t panels = (self.filters + NR - 1) // NR
-        cdef Py_ssize_t block = item % self.blocks, split = item // self.blocks
-        cdef Py_ssize_t after = (item + team()) // self.blocks  # next to come
+        cdef Py_ssize_t block = item // self.split, split = item % self.split
+        cdef Py_ssize_t after = (split + 1) % self.split  # next to come
         cdef void** pointers = self.slots + slot * BLOCK * (self.grid.taps + 1)
         self.block(
             self.total * block // self.blocks, self.total * (block + 1) // self.blocks,
             split * panels // self.split, (split + 1) * panels // self.split,
             after * panels // self.split,
-            self.total * ((item + team()) % self.blocks) // self.blocks,
+            self.total * ((item + 1) // self.split % self.blocks) // self.blocks,
             <const real**>pointers + BLOCK, <Py_ssize_t*>pointers)
 
     cdef void block(
@@ -324,15 +324,14 @@ cdef class Product(Kernel):
             while p < groups:
                 count = min(<Py_ssize_t>DEEP, groups - p)
                 for k in range(count):
-                    r = p + k + 2
+                    r = (p + k + 2) * height
                     if self.far_w:
                         asks[k] = self.packed + next * size + (p + k) * size // groups
                     elif panel > first:
                         asks[k] = self.packed + panel * size
                     else:
-                        asks[k] = last_tap(
-                            &self.grid, self.z,
-                            (m if r < groups else coming - groups * height) + r * height)
+                        r += m if p + k + 2 < groups else coming - groups * height
+                        asks[k] = last_tap(&self.grid, self.z, r)
                 if self.far_x:
                     for r in range(p * height, min((p + count) * height, end - m)):
                         prefetch_write(self.x + at[r] + panel * NR)

@@ -8,5 +8,4 @@ cdef class Kernel:
     cdef void follow(self, Py_ssize_t at, Py_ssize_t n, const void* g) noexcept nogil
     cdef void share(self, Py_ssize_t items, Py_ssize_t work) noexcept nogil
 
-cdef int team() noexcept nogil
 cdef Py_ssize_t parts(Py_ssize_t rows, Py_ssize_t work) noexcept nogil

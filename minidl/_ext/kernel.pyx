@@ -56,11 +56,6 @@ def cpu_level():
     return minidl_level()
 
 
-cdef int team() noexcept nogil:
-    """How many threads a kernel may use."""
-    return most
-
-
 cdef void one_part(void* kernel, Py_ssize_t item, int slot) noexcept nogil:
     (<Kernel>kernel).part(item, slot)
 

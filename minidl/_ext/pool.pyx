@@ -11,13 +11,14 @@ from minidl._ext.finish cimport Finish, ended, finish_of
 from minidl._ext.kernel cimport Kernel
 from minidl._ext.simd cimport LANES, pick, real, splat, vec
 from minidl._ext.window cimport (
-    Frame, Run, challenge, covering, cuts, follow, give, lanes, meets, pack, plus_where,
-    stands, take, tap, taps, unpack, vectors,
+    Frame, Run, challenge, climb, covering, cuts, follow, give, lanes, meets, pack,
+    plus_where, stands, summit, take, tap, taps, unpack, vectors,
 )
 
 cdef str KIND = "d" if sizeof(real) == 8 else "f"
 cdef enum:
     WORD = 8 * sizeof(real)
+    ROW = 2048  # numbers of a row that the stack holds
 
 
 cdef inline Py_ssize_t words(Py_ssize_t count, Py_ssize_t bits) noexcept nogil:
@@ -76,10 +77,64 @@ cdef class MaxPool(Pooling):
     cdef void row(self, Py_ssize_t row, Run k) noexcept nogil:
         cdef Py_ssize_t wide = words(self.f.w.count, self.bits) * self.f.c
         if self.seats == NULL:
-            largest(self.z, self.x, NULL, WORD, self.first, self.f, row, k)
+            tops(self.z, self.x, &self.f, row, k)
         else:
             largest(self.z, self.x, self.seats + row * wide, self.bits, self.first,
                     self.f, row, k)
+
+
+cdef inline void tops(
+    const real* z, real* x, const Frame* f, Py_ssize_t row, Run k
+) noexcept nogil:
+    """A row of windows, without seats. Where channels fill no vector, the rows of z
+    become one first, all of it in whole vectors."""
+    cdef Py_ssize_t i = row % f.h.count, a, n, size = f.w.size * f.c, at = 0
+    cdef Py_ssize_t line = f.h.dilation * size
+    cdef Run r = taps(&f.h, i)
+    cdef vec best, odd
+    cdef real one[ROW]
+    z += (row // f.h.count * f.h.size + i * f.h.stride - f.h.before) * size
+    x += row * f.w.count * f.c
+    if f.c < LANES and size <= ROW:
+        while at < size:
+            n = min(LANES, size - at)
+            best, odd = splat(-INFINITY), splat(0)
+            for a in range(r.first, r.end):
+                climb(take(z + a * line + at, n), &best, &odd)
+            give(one + at, summit(best, odd), n)
+            at += LANES
+        z, r.first, r.end = one, 0, 1
+    if f.w.kernel == 2 and f.w.before == 0 and f.w.count * f.w.stride <= f.w.size:
+        across(2, z, r, line, x, f, k)
+    else:
+        across(0, z, r, line, x, f, k)
+
+
+cdef inline void across(
+    const int kernel, const real* z, Run r, Py_ssize_t line, real* x, const Frame* f,
+    Run k
+) noexcept nogil:
+    """The windows of a row, over rows r of z, which lie `line` apart; all of them
+    inside if their kernel is known before"""
+    cdef Py_ssize_t j, c, n, a, step = f.w.dilation * f.c
+    cdef Py_ssize_t b, across = f.w.stride * f.c, one = f.c
+    cdef Run s
+    cdef vec best, odd
+    cdef const real* window
+    z -= f.w.before * f.c
+    s.first, s.end = 0, kernel
+    for j in range(f.w.count):
+        if kernel == 0:
+            s = taps(&f.w, j)
+        for c in range(k.first, k.end):
+            n = min(LANES, one - c * LANES)
+            best, odd = splat(-INFINITY), splat(0)
+            for a in range(r.first, r.end):
+                window = z + a * line + c * LANES
+                for b in range(s.first, s.end):
+                    climb(take(window + b * step, n), &best, &odd)
+            give(x + c * LANES, summit(best, odd), n)
+        z, x = z + across, x + one
 
 
 cdef inline void largest(
@@ -114,7 +169,7 @@ cdef inline void largest(
                 word = pack(word, seat, (i - j) * bits)
             if seats != NULL:
                 give(seats + c, word, n)
-        j, seats = end, seats + f.c if seats != NULL else NULL
+        j, seats = end, seats + f.c
 
 
 cdef class MaxPoolAdjoint(Pooling):

@@ -4,10 +4,15 @@
    thread that has not come, so a busy machine costs no more than the cores it takes.
    Who does which item is left to chance: an item must not care.
 
-   One job at a time, its items in at most 65,535 chunks. `ticket` holds the job's number
-   (bits 32..), how many chunks it has (16..31) and the next one to claim (0..15): a
-   thread that reads a ticket with chunks left, reads the job and then claims one knows
-   that it was that chunk's job. */
+   Each thread has a run of its own of the items, and takes them in order; when it has
+   done them, it takes those at the end of other runs. So from job to job a thread works
+   on the same part of a batch, which lies in its caches: to fetch what another core has
+   just written takes longer than most jobs have.
+
+   One job at a time, its items in at most 65,535 chunks. A `run` holds the number of its
+   job (bits 32..), where it ends (16..31) and the next chunk to claim (0..15): a thread
+   that reads a run with chunks left, reads the job and then claims one knows that it was
+   that chunk's job. */
 #ifndef MINIDL_TEAM_H
 #define MINIDL_TEAM_H
 #include <pthread.h>
@@ -25,8 +30,13 @@
 
 typedef void (*team_work)(void *what, Py_ssize_t item, int slot);
 
+struct run { /* a cache line of its own */
+  _Alignas(64) _Atomic uint64_t now;
+};
+
 static struct {
-  _Atomic uint64_t ticket;
+  struct run runs[TEAM_MOST];
+  _Atomic uint32_t job;     /* the number of the latest */
   _Atomic int64_t done;     /* chunks */
   _Atomic uint32_t bell;    /* rung once a job, when someone sleeps */
   _Atomic int32_t sleepers;
@@ -76,42 +86,50 @@ static void team_wake(void) {
 #endif
 }
 
-#define TEAM_JOB(t) ((t) >> 32)
-#define TEAM_CHUNKS(t) (((t) >> 16) & 0xffff)
-#define TEAM_NEXT(t) ((t) & 0xffff)
+#define RUN(job, next, end) ((uint64_t)(job) << 32 | (uint64_t)(end) << 16 | (uint64_t)(next))
+#define RUN_END(r) ((r) >> 16 & 0xffff)
+#define RUN_NEXT(r) ((r) & 0xffff)
 
-/* Do chunks until none is left. */
-static void team_help(int slot) {
+/* Do chunks of one run until none is left: the next of one's own, the last of others. */
+static void team_take(struct run *run, int own, int slot) {
   for (;;) {
-    uint64_t t = atomic_load_explicit(&team.ticket, memory_order_acquire);
-    if (TEAM_NEXT(t) >= TEAM_CHUNKS(t)) return;
+    uint64_t now = atomic_load_explicit(&run->now, memory_order_acquire);
+    if (RUN_NEXT(now) >= RUN_END(now)) return;
     if (slot >= atomic_load_explicit(&team.limit, memory_order_relaxed)) return;
     team_work work = team.work;
     void *what = team.what;
     Py_ssize_t items = team.items, chunk = team.chunk;
-    if (!atomic_compare_exchange_weak_explicit(&team.ticket, &t, t + 1,
+    uint64_t after = own ? now + RUN(0, 1, 0) : now - RUN(0, 0, 1);
+    if (!atomic_compare_exchange_weak_explicit(&run->now, &now, after,
                                                memory_order_acq_rel, memory_order_relaxed))
       continue;
-    Py_ssize_t item = (Py_ssize_t)TEAM_NEXT(t) * chunk;
+    Py_ssize_t item = (Py_ssize_t)(own ? RUN_NEXT(now) : RUN_END(after)) * chunk;
     Py_ssize_t stop = item + chunk < items ? item + chunk : items;
     for (; item < stop; item++) work(what, item, slot);
     atomic_fetch_add_explicit(&team.done, 1, memory_order_release);
   }
 }
 
+/* Do what there is to do. */
+static void team_help(int slot) {
+  int threads = atomic_load_explicit(&team.limit, memory_order_relaxed);
+  for (int i = 0; slot < threads && i < threads; i++)
+    team_take(&team.runs[(slot + i) % threads], i == 0, slot);
+}
+
 static void *team_member(void *slot) {
   for (;;) {
-    uint64_t seen = atomic_load_explicit(&team.ticket, memory_order_acquire);
+    uint32_t seen = atomic_load_explicit(&team.job, memory_order_acquire);
     team_help((int)(intptr_t)slot);
     int spins = 0;
-    while (atomic_load_explicit(&team.ticket, memory_order_acquire) >> 32 == TEAM_JOB(seen)) {
+    while (atomic_load_explicit(&team.job, memory_order_acquire) == seen) {
       if (++spins < TEAM_SPINS) {
         team_pause();
         continue;
       }
       uint32_t bell = atomic_load(&team.bell);
       atomic_fetch_add(&team.sleepers, 1);
-      if (atomic_load(&team.ticket) >> 32 == TEAM_JOB(seen)) team_sleep(bell);
+      if (atomic_load(&team.job) == seen) team_sleep(bell);
       atomic_fetch_sub(&team.sleepers, 1);
     }
   }
@@ -135,7 +153,7 @@ static void team_grow(int threads) {
 /* After a fork only the caller is there. */
 static void team_forked(void) {
   team.threads = 1;
-  atomic_store(&team.ticket, TEAM_JOB(atomic_load(&team.ticket)) << 32); /* no chunks */
+  for (int i = 0; i < TEAM_MOST; i++) atomic_store(&team.runs[i].now, 0); /* no chunks */
   atomic_store(&team.sleepers, 0);
   pthread_mutex_init(&team.one_job, NULL);
 #if !defined(__linux__)
@@ -162,8 +180,12 @@ static void team_run(team_work work, void *what, Py_ssize_t items, int threads) 
   team.chunk = chunk;
   atomic_store_explicit(&team.limit, threads, memory_order_relaxed);
   atomic_store_explicit(&team.done, 0, memory_order_relaxed);
-  uint64_t job = TEAM_JOB(atomic_load(&team.ticket)) + 1;
-  atomic_store(&team.ticket, job << 32 | (uint64_t)chunks << 16);
+  uint32_t job = atomic_load(&team.job) + 1;
+  for (int i = 0; i < threads; i++)
+    atomic_store_explicit(
+        &team.runs[i].now, RUN(job, chunks * i / threads, chunks * (i + 1) / threads),
+        memory_order_release);
+  atomic_store(&team.job, job);
   if (atomic_load(&team.sleepers)) team_wake();
   team_help(0);
   for (int spins = 0; atomic_load_explicit(&team.done, memory_order_acquire) < chunks;)

@@ -53,6 +53,21 @@ INLINE void challenge(vec v, vec number, vec *best, vec *seat) {
   *seat = pick(won, number, *seat);
 #endif
 }
+/* The same without seats, in few steps that wait for each other: of NaN, best may keep
+   none, but odd does. */
+INLINE void climb(vec v, vec *best, vec *odd) {
+#if defined(__AVX512F__)
+  *best = OF(512, max)(*best, v);
+  *odd = OF(512, mask_mov)(*odd, OF(512, cmp, _mask)(v, v, _CMP_UNORD_Q), v);
+#elif defined(__AVX2__)
+  *best = OF(256, max)(*best, v);
+  *odd = pick(v != v, v, *odd);
+#else
+  *best = pick(v < *best, *best, v);
+  *odd = pick(v != v, v, *odd);
+#endif
+}
+INLINE vec summit(vec best, vec odd) { return pick(odd != odd, odd, best); }
 /* where v is `best`, or NaN */
 INLINE vmask meets(vec v, vec best) { return (v == best) | (v != v); }
 

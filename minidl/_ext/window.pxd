@@ -10,6 +10,8 @@ cdef extern from "window.h" nogil:
     vec take(const real* p, Py_ssize_t n)
     void give(real* p, vec v, Py_ssize_t n)
     void challenge(vec v, vec number, vec* best, vec* seat)
+    void climb(vec v, vec* best, vec* odd)
+    vec summit(vec best, vec odd)
     vmask meets(vec v, vec best)
     vec lanes(Py_ssize_t t)
     vec pack(vec word, vec number, int low)

@@ -386,7 +386,9 @@ cdef class Winograd(WinogradGrid):
 
     cdef void part(self, Py_ssize_t item, int slot) noexcept nogil:
         cdef Py_ssize_t k, first, count
-        cdef Py_ssize_t block = item % self.blocks, share = item // self.blocks
+        cdef Py_ssize_t each = (
+            self.groups * self.height if self.transforming else self.split)
+        cdef Py_ssize_t block = item // each, share = item % each
         cdef Py_ssize_t panel = share * self.panels // self.split
         cdef Py_ssize_t stop = (share + 1) * self.panels // self.split
         cdef real* v = self.slots + block * self.v_size
