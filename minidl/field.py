@@ -11,8 +11,8 @@ from typing import Any
 import networkx as nx
 import numpy as np
 
-from .graph import Input, show
-from .inputs import filled
+from .graph import show
+from .inputs import filled, inferred
 from .network import order, readers
 from .spec import DataError, GraphError, Shape
 from .table import table
@@ -124,7 +124,7 @@ def receptive_field(
     """
     graph = model.graph
     names = order(graph)
-    shapes = concrete(model, names, size)
+    shapes = concrete(model, size)
     if node is None:
         wide = [name for name in names if any(n > 1 for n in shapes[name][:-1])]
         node = wide[-1] if wide else names[-1]
@@ -154,20 +154,10 @@ def receptive_field(
     )  # fmt: skip
 
 
-def concrete(
-    model: Any, names: Sequence[str], size: Sequence[int] | None
-) -> dict[str, Shape]:
-    """Of each node, with `size` for open axes."""
-    given = None if size is None else tuple(size)
-    shapes: dict[str, Shape] = {}
-    for name in names:
-        node = model.graph.nodes[name]["node"]
-        if isinstance(node.op, Input):
-            shapes[name] = filled(name, node.shape, given)
-        else:
-            sources = readers(model.graph, name)
-            shapes[name] = node.op.infer(*(shapes[one] for one in sources)).x
-    return shapes
+def concrete(model: Any, size: Sequence[int] | None) -> dict[str, Shape]:
+    """The shape of each node, with `size` for open axes."""
+    inputs = ((name, model.graph.nodes[name]["node"].shape) for name in model.inputs)
+    return inferred(model.graph, {n: filled(n, shape, size) for n, shape in inputs})
 
 
 def _position(

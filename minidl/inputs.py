@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from .graph import Input, Node, show
-from .network import Graph, readers
+from .network import Graph, order, readers
 from .spec import DataError, GraphError, Shape
 
 
@@ -84,6 +85,17 @@ def check_labels(graph: Graph, name: str, array: np.ndarray) -> None:
 
 def _article(dtype: str) -> str:
     return {"real": "a float", "uint8": "a uint8", "int64": "an integer"}[dtype]
+
+
+def inferred(graph: Graph, given: Mapping[str, Shape]) -> dict[str, Shape]:
+    """The shape of every node that follows from these inputs, without the batch."""
+    found = dict(given)
+    for name in order(graph):
+        sources = readers(graph, name)
+        if sources and found.keys() >= set(sources):
+            op = graph.nodes[name]["node"].op
+            found[name] = op.infer(*(found[one] for one in sources)).x
+    return found
 
 
 def filled(name: str, shape: Shape, size: tuple[int, ...] | None) -> Shape:

@@ -261,10 +261,10 @@ class Model:
         With `train` it is the plan of a training step, loss and adjoint included.
         `size` stands for the axes that the input leaves open.
         """
-        shapes = self._shapes(batch, size)
         if train:
-            return self.trainer.plan(shapes)
-        return self._compile(self.outputs, shapes)
+            trainer = self.trainer
+            return trainer.plan(self._shapes(batch, size, trainer.target))
+        return self._compile(self.outputs, self._shapes(batch, size))
 
     # -- training -----------------------------------------------------------------
 
@@ -546,11 +546,13 @@ class Model:
 
     # -- inside -------------------------------------------------------------------
 
-    def _shapes(self, batch: int, size: tuple[int, ...] | None) -> dict[str, Shape]:
-        """Of a batch at each input; `size` stands for open axes."""
+    def _shapes(
+        self, batch: int, size: tuple[int, ...] | None, without: str = ""
+    ) -> dict[str, Shape]:
+        """Of a batch at each input but one; `size` stands for open axes."""
         return {
             name: (batch, *filled(name, self.graph.nodes[name]["node"].shape, size))
-            for name in self.inputs
+            for name in self.inputs if name != without
         }
 
     def _needed(self, names: tuple[str, ...]) -> list[str]:

@@ -14,10 +14,10 @@ import numpy as np
 from ._ext import get_threads, level
 from .clock import peak, times
 from .engine import Bound, Engine
-from .inputs import filled
 from .model import Model
 from .plan import Step
 from .table import megabytes, table
+from .train import targeted
 
 
 @dataclass(frozen=True)
@@ -172,14 +172,14 @@ def random_inputs(
 ) -> dict[str, np.ndarray]:
     """Data of the shapes and types that the inputs, and the target, ask for."""
     rng = np.random.default_rng(0)
-    graph, names = model.graph, list(model.inputs)
+    graph, target = model.graph, model.trainer.target if train else ""
+    shapes = model._shapes(batch, size, target)
     if train:
         graph = model.trainer.graph
-        names = [*(n for n in names if n != model.trainer.target), model.trainer.target]
+        shapes = targeted(graph, target, shapes)
     found: dict[str, np.ndarray] = {}
-    for name in names:
+    for name, shape in shapes.items():
         node = graph.nodes[name]["node"]
-        shape = (batch, *filled(name, node.shape, size))
         if node.op.dtype == "real":
             found[name] = rng.standard_normal(shape).astype(model.dtype)
             continue

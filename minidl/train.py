@@ -13,7 +13,7 @@ import numpy as np
 from ._ext import Program, get_threads, kernels
 from .engine import Engine
 from .graph import Input, Node, new_input
-from .inputs import check_labels, checked, filled
+from .inputs import check_labels, checked, filled, inferred
 from .memory import affordable
 from .network import Graph, readers
 from .ops import arithmetic, loss as losses, softmax
@@ -74,6 +74,21 @@ def with_loss(
             both = (graph.nodes[name]["node"] for name in (end, one))
             end = grow(graph, "sum", arithmetic.add(*both), (end, one))
     return graph, end, target
+
+
+def targeted(
+    graph: Graph, target: str, shapes: Mapping[str, Shape]
+) -> dict[str, Shape]:
+    """The shapes of the inputs, and of the target: the axes that it leaves open are as
+    long as those of what the loss compares it with."""
+    if target in shapes:
+        return dict(shapes)
+    found = inferred(graph, {name: shape[1:] for name, shape in shapes.items()})
+    scores = readers(graph, next(graph.successors(target)))[0]
+    mine, batch = graph.nodes[target]["node"].shape, next(iter(shapes.values()))[0]
+    axes = zip(mine, found.get(scores, ()), strict=False)  # labels have no channels
+    free = tuple(size for own, size in axes if own is None)
+    return {**shapes, target: (batch, *filled(target, mine, free))}
 
 
 def free(graph: Graph, name: str) -> str:
@@ -199,11 +214,7 @@ class Trainer:
 
     def plan(self, shapes: Mapping[str, Shape]) -> Plan:
         """The plan of one training step for inputs of these shapes."""
-        known = dict(shapes)
-        if self.target not in known:
-            node = self.graph.nodes[self.target]["node"]
-            batch = next(iter(shapes.values()))[0]
-            known[self.target] = (batch, *filled(self.target, node.shape, None))
+        known = targeted(self.graph, self.target, shapes)
         return self.model._compile(
             (self.loss,), known, graph=self.graph, train=True, adjoint=True,
             at_once=self.at_once,
@@ -370,10 +381,7 @@ def needs(model: Any, batch: int, size: tuple[int, ...] | None = None) -> int:
         model.graph, model.outputs, "softmax_cross_entropy", {},
         [1.0] * len(model.outputs),
     )
-    shapes = {
-        name: (batch, *filled(name, graph.nodes[name]["node"].shape, size))
-        for name in (*model.inputs, target)
-    }
+    shapes = targeted(graph, target, model._shapes(batch, size, target))
     plan = model._compile(
         (end,), shapes, graph=graph, train=True, adjoint=True, at_once=at_once(model)
     )

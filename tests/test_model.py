@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 import minidl as dl
+from minidl.profile import profile
+from minidl.train import needs
 
 
 def chain(dtype="float64"):
@@ -222,6 +224,29 @@ def test_a_network_of_open_size_learns_pixel_by_pixel():
         labels = (x.sum(-1) > 0).astype(int)
         losses = [net.train_step(x, labels) for _ in range(20)]
         assert losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize("loss", ["softmax_cross_entropy", "mean_squared_error", None])
+def test_open_labels_are_as_large_as_what_the_loss_reads(loss, tmp_path):
+    z = dl.Input((None, None, 2), name="image")
+    x = dl.conv(z, 3, kernel=3, stride=2)  # 9x7 to 4x3
+    if loss is None:  # it brings its own
+        labels = dl.Input((None, None), "labels", dtype="int64")
+        net = dl.Model((z, labels), dl.hinge(x, labels))
+    else:
+        net = dl.Model(z, x)
+        net.compile(loss)
+    plan = net.plan(batch=2, train=True, size=(9, 7))
+    target = plan.regions[plan.inputs[net.trainer.target]]
+    assert target.shape == (2, 4, 3, 3)[: 4 if loss == "mean_squared_error" else 3]
+    assert net.trainer.plan({"image": (2, 9, 7, 2)}).bytes == plan.bytes
+    for view in ("training", "plan"):
+        net.draw(tmp_path / "x.svg", view=view, train=True, size=(9, 7))
+    assert profile(net, train=True, size=(9, 7), seconds=0.01).lines
+    if loss is not None:
+        assert needs(net, 2, (9, 7)) > 0
+    with pytest.raises(dl.DataError, match=r"image: .* say size="):
+        net.plan(train=True)
 
 
 def test_im2col_and_col2im_are_each_other_s_adjoint():

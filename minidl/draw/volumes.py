@@ -55,7 +55,7 @@ def volumes(model: Any, size: Sequence[int] | None = None) -> Picture:
     """The longest chain of a model as volumes; what passes it by as arcs above."""
     graph = model.graph
     names = order(graph)
-    shapes = concrete(model, names, size)
+    shapes = concrete(model, size)
     path = nx.dag_longest_path(nx.DiGraph(graph.edges())) if graph.edges else names[:1]
     chain, home = _chain(graph, path, shapes)
     arcs = _arcs(model.name, graph, path, home)
