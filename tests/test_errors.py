@@ -242,6 +242,10 @@ CASES = {
         lambda: dl.conv_transpose(image((1, 1, 3)), 2, kernel=1, pad=3), dl.ShapeError,
         "less padding",
     ),
+    "transposed by a stride of a million": (
+        lambda: dl.conv_transpose(image(), 2, kernel=3, stride=10**6), dl.ShapeError,
+        "use several nodes of smaller strides",
+    ),
     "local on open sizes": (
         lambda: dl.locally_connected(image((None, 8, 3)), 2, kernel=3), dl.ShapeError,
         "must be known",

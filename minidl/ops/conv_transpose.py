@@ -29,6 +29,8 @@ from .product import (
 from .row import Case, Row
 from .window import Axis
 
+PHASES = 1 << 14  # of a stride of 128 x 128; each is a grid of its own
+
 
 @dataclass(frozen=True)
 class ConvTranspose(Window):
@@ -41,6 +43,12 @@ class ConvTranspose(Window):
     def infer(self, *z: Shape) -> Spec:
         kernel, stride, dilation = self.axes(z[0])
         self.check(z[0][-1])
+        if prod(stride) > PHASES:
+            raise ShapeError(
+                f"stride {stride}: expected at most {PHASES} positions of x for each "
+                f"of z, got {prod(stride)}; use several nodes of smaller strides, or "
+                "resize"
+            )
         pad = sides(self.pad, kernel, dilation)
         extra = several("extra", self.extra, len(kernel), 0)
         out = []
