@@ -790,7 +790,7 @@ def from_onnx(
     model = Model(**found["model"])
     names = {data["node"]: name for name, data in model.graph.nodes(data=True)}
     arrays = model.store.arrays
-    for node, (_, theta) in found["theta"].items():
+    for node, theta in found["theta"].items():
         for local, array in theta.items() if node in names else ():
             arrays[f"{names[node]}.{local}"][...] = array
     model.store.version += 1

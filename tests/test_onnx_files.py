@@ -10,7 +10,7 @@ from test_onnx import close, theirs
 
 import minidl as dl
 from minidl import cli
-from minidl.exchange.onnx import fold, proto
+from minidl.exchange.onnx import fold, into, proto
 
 
 def node(kind, inputs, outputs, name="n", **settings):
@@ -363,6 +363,26 @@ def test_shared_constants_are_shared_parameters(tmp_path):
     assert len(onnx.load(tmp_path / "x.onnx").graph.initializer) == 2
     back = dl.from_onnx(tmp_path / "x.onnx")
     assert list(back.parameters) == ["one.w", "one.b"]
+
+
+def test_whose_constants_are_shared_is_found_by_their_name_at_once():
+    compared = []
+
+    class Name(str):
+        __slots__ = ()
+        __hash__ = str.__hash__
+
+        def __eq__(self, other):
+            compared.append(other)
+            return str(self) == str(other)
+
+    theta, z = {}, dl.Input((4, 4, 3))
+    for i in (*range(50), 7):
+        said = proto.Said("Conv", "", "", ("x", Name(f"w{i}")), ("y",), {})
+        step = into.Step(said, (), 19, theta)
+        made = step.owned(dl.conv(z, 2, 1, bias=False), w=np.zeros((1, 1, 3, 2)))
+    assert made.owner is theta["Conv", "w7"][0][0]
+    assert (len(theta), len(compared)) == (50, 2)  # here, and by the line before this
 
 
 def test_weights_beside_the_graph(tmp_path):

@@ -16,7 +16,7 @@ from .proto import Said
 from .value import Refused, Value
 
 Arrays = dict[str, np.ndarray]
-Theta = dict[Node, tuple[Any, Arrays]]  # where the parameters of a node came from
+Theta = dict[Any, list[tuple[Node, Arrays]]]  # of nodes, by where they came from
 # what changes nothing here: how an output lies that is refused, what only the training
 # of others reads, the value outside a frame that is refused
 HARMLESS = ("storage_order", "seed", "consumed_inputs", "extrapolation_value")
@@ -112,12 +112,13 @@ class Step:
             if array.shape != want:
                 raise Refused(f"{local} has shape {array.shape}, expected {want}")
         source = (self.said.kind, *self.said.inputs[1:])
-        for owner, (key, arrays) in self.theta.items():
-            if key == source and owner.spec.theta == node.spec.theta and all(
+        same = self.theta.setdefault(source, [])
+        for owner, arrays in same:
+            if owner.spec.theta == node.spec.theta and all(
                 np.array_equal(arrays[local], theta[local]) for local in theta
             ):
                 return Node(node.op, node.inputs, share=owner)
-        self.theta[node] = (source, theta)
+        same.append((node, theta))
         return node
 
     def rest(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -71,7 +72,7 @@ def read(
             "name": name or file.name or "model",
             "dtype": "float64" if double else "float32",
         },
-        "theta": found.theta,
+        "theta": dict(chain.from_iterable(found.theta.values())),
     }
 
 
