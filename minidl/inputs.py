@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -98,7 +98,7 @@ def inferred(graph: Graph, given: Mapping[str, Shape]) -> dict[str, Shape]:
     return found
 
 
-def filled(name: str, shape: Shape, size: tuple[int, ...] | None) -> Shape:
+def filled(name: str, shape: Shape, size: Sequence[int] | None) -> Shape:
     """The shape with `size` in its open axes."""
     free = iter(size or ())
     filled = tuple(next(free, None) if s is None else s for s in shape)

@@ -12,6 +12,7 @@ import pytest
 import minidl as dl
 from minidl import draw
 from minidl.draw.blocks import scene
+from minidl.draw.fold import Block
 from minidl.draw.label import clean, width
 from minidl.draw.layout import layout
 from minidl.files import writable, write_atomic
@@ -169,6 +170,19 @@ def test_shared_parameters_name_their_owner():
     svg = draw.encode(build([second])[0], ".svg").decode()
     assert svg.count("12 parameters") == 2  # in a box, and under the picture
     assert "shares first" in svg
+    first = dl.dense(z, 3)
+    unnamed = dl.dense(dl.relu(dl.dense(first, 3)), 3, share=first)
+    assert "shares dense1" in draw.encode(build([unnamed])[0], ".svg").decode()
+
+
+def test_a_block_takes_over_the_names_of_frames_around_it_alone():
+    x = dl.Input((4, 4, 3), name="image")
+    for name in ("body.0.a", "body.0.b", "body.1.in.a", "body.1.in.b", "body.2.a"):
+        x = dl.conv(x, 3, 1, name=name)
+    root = scene(build([x])[0], fold=0).root
+    (body,) = (item for item in root.items if isinstance(item, Block))
+    inside = [item for item in body.items if isinstance(item, Block)]
+    assert [one.title for one in (body, *inside)] == ["body", "body.0", "body.1.in"]
 
 
 def test_many_nodes_are_quick():

@@ -48,6 +48,7 @@ def scene(
     reads = {name: readers(graph, name) for name in names}
     arrows = [(s, name, i) for name in names for i, s in enumerate(reads[name])]
     nodes = {name: graph.nodes[name]["node"] for name in names}
+    called = {node: name for name, node in nodes.items()}
     joins = {
         name: reads[name][0] for name in names
         if family(nodes[name]) in FOLLOWS and len(reads[name]) == 1
@@ -77,7 +78,8 @@ def scene(
             start = ".".join(path) + "."
             says = inside.removeprefix(start) if path else inside
             alike = {one: nodes[one] for one in (inside, *copies[inside])}
-            shown[inside] = label(alike, detail, costs, says)
+            owner = called[nodes[inside].owner]
+            shown[inside] = label(alike, detail, costs, says, owner)
     return Scene(root, shown, tuple(_lifted(arrows, stands)), copies)
 
 
@@ -177,13 +179,18 @@ def _frames(
 
 
 def _tidy(block: Block, joins: Mapping[Id, Id]) -> Block:
-    """Stacks made; frames around one thing opened."""
+    """Stacks made; frames around one thing opened, whose names a block takes over."""
     items: list[Block | tuple[Id, ...]] = []
     ends: dict[Id, int] = {}  # the last node of a stack -> where the stack is
     for item in block.items:
         if isinstance(item, Block):
             inner = _tidy(item, joins)
-            items += inner.items if len(inner.items) == 1 else (inner,)
+            if len(inner.items) > 1:
+                items.append(inner)
+            elif isinstance(only := inner.items[0], Block):
+                items.append(replace(only, parts=only.parts + inner.parts))
+            else:
+                items.append(only)
         elif (at := ends.get(joins.get(item[0], ()))) is not None:
             items[at] = (*stack(items[at]), *item)
             ends[item[0]] = at

@@ -28,6 +28,7 @@ class Block:
     path: tuple[str, ...]
     items: tuple[Block | tuple[Id, ...], ...]
     times: int = 1
+    parts: int = 1  # of the path that its name is made of
 
     def nodes(self) -> Iterator[Id]:
         """All nodes inside, in order."""
@@ -36,10 +37,11 @@ class Block:
 
     @property
     def title(self) -> str:
-        """The last part of its name, and how often it is there."""
-        name = self.path[-1] if self.path else ""
-        if name.isdigit() and len(self.path) > 1:
-            name = ".".join(self.path[-2:])
+        """The last parts of its path, not a number alone, and how often it is there."""
+        first = max(len(self.path) - self.parts, 0)
+        if first and self.path[first].isdigit():
+            first -= 1
+        name = ".".join(self.path[first:])
         return clean(f"{name}  x {self.times}".strip() if self.times > 1 else name, 30)
 
 

@@ -59,10 +59,11 @@ def label(
     detail: str = "shapes",
     costs: Costs | None = None,
     says: str | None = None,
+    owner: str = "",
 ) -> Label:
     """The label of the first of some nodes, which stands for them all.
 
-    A frame may call it by a shorter name.
+    A frame may call it by a shorter name. `owner` is whose parameters it has.
     """
     name, node = next(iter(alike.items()))
     kind = node.op.kind
@@ -70,14 +71,16 @@ def label(
     settings = terse(node.op.settings(), axes)
     head = name if says is None else says
     op = settings if head.rstrip("0123456789_") == kind else f"{kind}  {settings}"
-    lines = facts(alike, costs or {}, detail)
+    lines = facts(alike, costs or {}, detail, owner)
     return Label(
         clean(head), clean(op.rstrip()), tuple(map(clean, lines)), family(node),
         hover(name, node), mark(alike, costs),
     )  # fmt: skip
 
 
-def facts(alike: Mapping[str, Node], costs: Costs, detail: str) -> list[str]:
+def facts(
+    alike: Mapping[str, Node], costs: Costs, detail: str, owner: str = ""
+) -> list[str]:
     """Shape, parameters, MACs and kept bytes, two to a line.
 
     With detail "shapes" the shape is said where it changes.
@@ -93,7 +96,7 @@ def facts(alike: Mapping[str, Node], costs: Costs, detail: str) -> list[str]:
         nodes[0].shape
     ]
     said = [] if known else [shapes([one.shape for one in nodes])]
-    said += theta(nodes)
+    said += theta(nodes, owner)
     if detail == "full":
         said += spent([costs.get(name, Cost()) for name in alike])
     return ["  ·  ".join(said[i : i + 2]) for i in range(0, len(said), 2)]
@@ -190,11 +193,11 @@ def learned(node: Node) -> int:
     return sum(entries(p.shape) for p in node.spec.theta.values() if not p.buffer)
 
 
-def theta(nodes: Sequence[Node]) -> list[str]:
+def theta(nodes: Sequence[Node], owner: str) -> list[str]:
     """How many trainable numbers nodes hold, or whose they use."""
     first = nodes[0]
     if first.owner is not first:
-        return [f"shares {first.owner.label}"] if first.spec.theta else []
+        return [f"shares {owner}"] if first.spec.theta else []
     if not learned(first):
         real = any(p.dtype == "real" for p in first.spec.theta.values())
         return ["fixed"] if real else []
