@@ -383,6 +383,7 @@ cdef class Correlate(Kernel):
     cdef Py_ssize_t filters, e_h, e_w, e_c, stride_h, stride_w, start_h, start_w
     cdef Py_ssize_t parts, groups, total, taps, each, down, across
     cdef bint gathering
+    cdef bint direct  # one sum is g itself
     cdef Py_ssize_t* offsets
 
     def __init__(self, z, epsilon, g, about, down, across, scratch):
@@ -399,9 +400,10 @@ cdef class Correlate(Kernel):
         self.epsilon = <const real*>self.read(epsilon, KIND) + <Py_ssize_t>about.into
         self.g = <real*>self.write(g, KIND)
         self.zeros = zero(self, self.grid.run)
-        self.parts = Correlate.split(about)
-        cdef Py_ssize_t wide = NR * Correlate.several(about)
-        self.groups = (self.filters + wide - 1) // wide
+        self.groups, self.parts = Correlate.shares(about)
+        self.direct = (
+            self.parts == 1 and across == 1 and about.beside == 1
+            and self.filters % NR == 0 and self.taps == self.grid.taps)
         self.total = self.grid.n * self.grid.rows * self.grid.cols
         panels = (self.filters + NR - 1) // NR
         cdef Py_ssize_t size = self.parts * panels * NR * sizeof(real)
@@ -411,39 +413,45 @@ cdef class Correlate(Kernel):
         self.slots += size
 
     @staticmethod
-    def split(about):
-        """In how many parts the sum over the positions is split."""
-        groups = -(-about.filters // (NR * Correlate.several(about)))
-        rows, cols = about.positions
-        total = about.source[0] * rows * cols
-        return max(1, min(-(-16 // groups), total // CHUNK))
+    def shares(about):
+        """In how many groups the panels are split, and in how many parts the positions.
 
-    @staticmethod
-    def several(about):
-        """Panels of one part, which read each pass of z from the L2 cache: where there
-        are far more positions than entries of a sum."""
-        rows, cols = about.positions
-        return 4 if about.source[0] * rows * cols >= 8 * about.inner else 1
+        Each group reads all of z, and each part has sums of its own: of the splits that
+        make work for 16, the one that reads and writes least."""
+        panels, inner, best = -(-about.filters // NR), about.inner, None
+        total = about.source[0] * about.positions[0] * about.positions[1]
+        new = min(inner, about.step[0] * about.step[1] * about.source[3])
+        for groups in range(1, panels + 1):
+            parts = max(1, min(-(-16 // groups), total // CHUNK))
+            sums = -(-panels // groups) * inner * NR
+            cost = total * new * groups
+            cost += inner * about.filters * (1 if parts == 1 else 2 * parts + 1)
+            rank = sums * sizeof(real) > NEAR, groups * parts < 16, cost
+            best = min(best or (rank, groups, parts), (rank, groups, parts))
+        return best[1:]
 
     @staticmethod
     def scratch(about, threads):
         """Bytes of sums, pointers and packed panels."""
         panels = -(-about.filters // NR)
         taps = len(about.taps)
-        sums = Correlate.split(about) * panels * taps * about.run * NR * sizeof(real)
-        return sums + threads * CHUNK * (taps * sizeof(void*) + NR * sizeof(real))
+        sums = Correlate.shares(about)[1] * panels * taps * about.run * NR
+        sums += threads * CHUNK * NR
+        return sums * sizeof(real) + threads * CHUNK * taps * sizeof(void*)
 
     cdef void run(self) noexcept nogil:
         cdef Py_ssize_t inner = self.grid.taps * self.grid.run
         self.gathering = False
         self.share(self.parts * self.groups, self.total * inner * self.filters // 8)
+        if self.direct:
+            return
         self.gathering = True
         self.share(inner // self.taps, inner * self.filters * self.parts)
 
     cdef void part(self, Py_ssize_t item, int slot) noexcept nogil:
         cdef Py_ssize_t panels = (self.filters + NR - 1) // NR
-        cdef Py_ssize_t size = CHUNK * (
-            self.grid.taps * sizeof(void*) + NR * sizeof(real))
+        cdef Py_ssize_t size = CHUNK * self.grid.taps * sizeof(void*)
+        size += CHUNK * NR * sizeof(real)
         if self.gathering:
             self.gather(item, panels)
         else:
@@ -452,7 +460,10 @@ cdef class Correlate(Kernel):
     cdef void sum(
         self, Py_ssize_t part, Py_ssize_t group, char* slot
     ) noexcept nogil:
-        """The sum over one part of the positions, for one group of panels."""
+        """The sum over one part of the positions, for one group of panels.
+
+        It goes chunk by chunk. The first tiles of a chunk ask for epsilon of the next,
+        those after them for its z: a column of cache lines each."""
         cdef Py_ssize_t taps = self.grid.taps, run = self.grid.run
         cdef Py_ssize_t panels = (self.filters + NR - 1) // NR
         cdef Py_ssize_t m = self.total * part // self.parts
@@ -464,26 +475,44 @@ cdef class Correlate(Kernel):
         cdef bint narrow
         cdef real* sums = self.sums + (part * panels + panel) * size
         cdef real* to
-        cdef real* e = <real*>slot
-        cdef const real** rows = <const real**>(slot + CHUNK * NR * sizeof(real))
-        memset(sums, 0, (end - panel) * size * sizeof(real))
+        cdef const real* e_next
+        cdef const real* z_next
+        cdef const real* ask
+        cdef Py_ssize_t asked, by, lines = (end - panel) * (NR // LANES)
+        cdef Py_ssize_t chunks = (stop - m + CHUNK - 1) // CHUNK
+        cdef const real** rows = <const real**>slot
+        cdef real* e = <real*>(slot + CHUNK * taps * sizeof(void*))
+        cdef Py_ssize_t apart = self.down if self.direct else NR
+        cdef bint add = False
         while m < stop:
-            count = min(<Py_ssize_t>CHUNK, stop - m)
+            count = (stop - m + chunks - 1) // chunks
+            chunks -= 1
             point(&self.grid, self.z, self.zeros, m, stop, count, 1, CHUNK, rows)
+            e_next = self.epsilon + (m + count) * self.e_c + panel * NR
+            z_next = last_tap(&self.grid, self.z, m + count)
+            asked = 0
             for p in range(panel, end):
                 self.pack(m, count, p, e)
                 narrow = self.filters - p * NR <= LANES
-                to = sums + (p - panel) * size
                 for t in range(taps):
-                    l = 0
-                    while l < run:
-                        height = min(even, run - l)
+                    to = sums + (p - panel) * size + t * run * NR
+                    if self.direct:
+                        to = self.g + self.offsets[t] + p * NR
+                    for l in range(heights):
+                        height = min(even, run - l * even)
+                        ask, by = e, 0
+                        if asked < lines:
+                            ask, by = e_next + asked * LANES, self.e_c
+                        elif (asked - lines) * LANES < run:
+                            ask = z_next + (asked - lines) * LANES
+                            by = self.grid.step_w * self.grid.c
+                        asked += 1
                         adjoint_by_rows(
-                            height, narrow, count, rows + t * CHUNK, l, e, to,
-                            True)
-                        to += height * NR
-                        l += height
+                            height, narrow, count, rows + t * CHUNK, l * even, e,
+                            ask, by, to, apart, add)
+                        to += height * apart
             m += count
+            add = True
 
     cdef void pack(
         self, Py_ssize_t m, Py_ssize_t count, Py_ssize_t panel, real* e

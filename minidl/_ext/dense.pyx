@@ -306,7 +306,7 @@ cdef class DenseWeights(Kernel):
         while at < width:
             adjoint_by_stride(
                 height, width - at <= LANES, self.n, self.z + i, self.i,
-                self.packed + (f + at) * self.n, tile, False)
+                self.packed + (f + at) * self.n, self.packed, 0, tile, NR, False)
             part = min(<Py_ssize_t>NR, width - at)
             for q in range(height):
                 into = g + q * row + at

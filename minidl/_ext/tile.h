@@ -97,14 +97,15 @@ INLINE void point_of(const int height, const int halves, ssize_t count, ssize_t 
   }
 }
 
-/* g [height, NR]. Pixel m's entries are at a + m stride, or at rows[m] + stride if
-   there are rows. */
+/* g [height, NR], its rows `apart`. Pixel m's entries are at a + m stride, or at rows[m] + stride if
+   there are rows. Each asks for the entry at `ask`, which moves on by `by`. */
 INLINE void adjoint_of(const int height, const int halves, ssize_t pixels,
                        const real **rows, ssize_t stride, const real *a, const real *e,
-                       real *x, int add) {
-  const ssize_t apart = NR;
+                       const real *ask, ssize_t by, real *x, ssize_t apart,
+                       int add) {
   ROWS(ZERO)
-  for (ssize_t m = 0; m < pixels; m++, e += halves * LANES) {
+  for (ssize_t m = 0; m < pixels; m++, e += halves * LANES, ask += by) {
+    prefetch_far(ask);
     vec b0 = load(e), b1 = halves == 2 ? load(e + LANES) : b0;
     if (rows) a = rows[m] + stride;
     ROWS(IN_A_ROW)
@@ -137,22 +138,24 @@ static void point_tile(ssize_t height, int narrow, ssize_t count, ssize_t depth,
 
 #define BY_ROWS(h) \
   case h: \
-    if (narrow) adjoint_of(h, 1, pixels, rows, l, 0, e, g, add); \
-    else adjoint_of(h, 2, pixels, rows, l, 0, e, g, add); \
+    if (narrow) adjoint_of(h, 1, pixels, rows, l, 0, e, ask, by, g, apart, add); \
+    else adjoint_of(h, 2, pixels, rows, l, 0, e, ask, by, g, apart, add); \
     break;
 static void adjoint_by_rows(ssize_t height, int narrow, ssize_t pixels,
-                            const real **rows, ssize_t l, const real *e, real *g,
+                            const real **rows, ssize_t l, const real *e,
+                            const real *ask, ssize_t by, real *g, ssize_t apart,
                             int add) {
   switch (height) { HEIGHTS(BY_ROWS) }
 }
 
 #define BY_STRIDE(h) \
   case h: \
-    if (narrow) adjoint_of(h, 1, pixels, 0, stride, a, e, g, add); \
-    else adjoint_of(h, 2, pixels, 0, stride, a, e, g, add); \
+    if (narrow) adjoint_of(h, 1, pixels, 0, stride, a, e, ask, by, g, apart, add); \
+    else adjoint_of(h, 2, pixels, 0, stride, a, e, ask, by, g, apart, add); \
     break;
 static void adjoint_by_stride(ssize_t height, int narrow, ssize_t pixels, const real *a,
-                              ssize_t stride, const real *e, real *g, int add) {
+                              ssize_t stride, const real *e, const real *ask,
+                              ssize_t by, real *g, ssize_t apart, int add) {
   switch (height) { HEIGHTS(BY_STRIDE) }
 }
 #endif

@@ -593,7 +593,7 @@ cdef class WinogradWeights(WinogradGrid):
         u += point * self.u_apart + (panel * self.c + c) * NR
         adjoint_by_stride(
             height, self.f - panel * NR <= LANES, count, v + point * self.v_apart + c,
-            self.wide, e, u, not first)
+            self.wide, e, e, 0, u, NR, not first)
 
     cdef void gather(self, Py_ssize_t c) noexcept nogil:
         """g = G^T u G of one channel, all filters; u of the parts in order"""
