@@ -70,8 +70,9 @@ if TYPE_CHECKING:
     from . import check, data, models
     from .compare import diff
     from .field import receptive_field
+    from .loading import from_onnx, load
     from .metrics import evaluate
-    from .model import Model, from_onnx, load
+    from .model import Model
     from .network import Graph
     from .plan import Plan
 
@@ -97,7 +98,7 @@ __all__ = [
 # What needs NetworkX or more comes when first asked for: importing minidl stays fast.
 LATER = {
     "check": "check", "data": "data", "diff": "compare", "evaluate": "metrics",
-    "from_onnx": "model", "Graph": "network", "load": "model", "Model": "model",
+    "from_onnx": "loading", "Graph": "network", "load": "loading", "Model": "model",
     "models": "models", "Plan": "plan", "receptive_field": "field",
 }
 

@@ -259,7 +259,7 @@ OPTIONS: dict[str, Option] = {
 def build(options: argparse.Namespace) -> Model:
     """The network that the command line asks for."""
     from . import models as zoo
-    from .model import from_onnx, load
+    from .loading import from_onnx, load
 
     if options.model.endswith((".onnx", ".npz")):
         if options.variant:

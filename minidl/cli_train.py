@@ -78,7 +78,7 @@ def predict(options: argparse.Namespace) -> int:
     import numpy as np
 
     from .data.folder import Pictures
-    from .model import load
+    from .loading import load
     from .ops.softmax import Softmax
 
     threads(options)
@@ -265,7 +265,7 @@ def chosen(options: argparse.Namespace, size: tuple[int, int] | None) -> Split:
 def _loaded(options: argparse.Namespace) -> tuple[Model, Split]:
     """A model from its file, and the data at the size of its input."""
     from .graph import show
-    from .model import load
+    from .loading import load
 
     if options.variant:
         raise Error(f"{options.model} has no variants; leave out --variant")

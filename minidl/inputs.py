@@ -56,6 +56,51 @@ def checked(name: str, node: Node, array: Any) -> np.ndarray:
     return array
 
 
+def arrays(
+    where: str, graph: Graph, names: Sequence[str], x: tuple[Any, ...]
+) -> dict[str, np.ndarray]:
+    """The arrays for these inputs, by name, checked; `x` may be a tuple within one."""
+    if len(x) == 1 and isinstance(x[0], tuple):
+        x = x[0]
+    if len(x) != len(names):
+        raise DataError(
+            f"{where}: expected {len(names)} arrays, for {', '.join(names)}, got "
+            f"{len(x)}"
+        )
+    given = {
+        name: checked(name, graph.nodes[name]["node"], array)
+        for name, array in zip(names, x, strict=True)
+    }
+    if len({len(array) for array in given.values()}) > 1:
+        batches = {name: len(array) for name, array in given.items()}
+        raise DataError(f"{where}: the inputs differ in batch size: {batches}")
+    for name, array in given.items():
+        if array.dtype.kind != "f":
+            check_labels(graph, name, array)
+    return given
+
+
+def seeds(
+    where: str, names: Sequence[str], shapes: Sequence[Shape], epsilon: Any
+) -> list[np.ndarray]:
+    """The arrays that flow into nodes whose x have these shapes, checked."""
+    given = epsilon if isinstance(epsilon, tuple) else (epsilon,)
+    if len(given) != len(names):
+        raise DataError(
+            f"{where}: expected an epsilon for each of {', '.join(names)}, got "
+            f"{len(given)}"
+        )
+    found = []
+    for name, shape, seed in zip(names, shapes, given, strict=True):
+        found.append(floats(f"epsilon of {name}", seed))
+        if found[-1].shape != shape:
+            raise DataError(
+                f"epsilon of {name}: expected shape {shape}, like the node's x, got "
+                f"{found[-1].shape}"
+            )
+    return found
+
+
 def floats(wanted: str, array: Any) -> np.ndarray:
     """The array, which must hold floats."""
     array = np.asarray(array)

@@ -13,7 +13,7 @@ import numpy as np
 from ._ext import Program, get_threads, kernels
 from .engine import Engine
 from .graph import Input, Node, new_input
-from .inputs import check_labels, checked, filled, inferred
+from .inputs import arrays, check_labels, checked, filled, inferred
 from .memory import affordable
 from .network import Graph, readers
 from .ops import arithmetic, loss as losses, softmax
@@ -166,7 +166,7 @@ class Trainer:
         # what the loss depends on, for whoever asks whether it is the same
         self.given = repr((dict(settings), class_weights, output_weights))
         self.clip = None if clip is None else number("clip", clip, above=0)
-        self.store = model.store
+        self.store, self.version = model.store, model.graph.version
         weights = (1.0,) * len(model.outputs) if output_weights is None else (
             *output_weights,)
         if len(weights) != len(model.outputs):
@@ -224,7 +224,7 @@ class Trainer:
         """Forward, adjoint, update; the loss before the update."""
         model = self.model
         names = [n for n in model.inputs if n != self.target]
-        given = model._given(x, names, names)
+        given = arrays(model.name, model.graph, names, x)
         given[self.target] = self._labels(labels)
         batches = {name: len(array) for name, array in given.items()}
         if len(set(batches.values())) > 1:

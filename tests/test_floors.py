@@ -19,11 +19,11 @@ FLOORS = """
     graph
     network ops
     plan
-    fuse memory
+    fuse memory rules
     compile
     store clock npz rewire
     engine inputs
-    field
+    field running
     optim data draw exchange look schedule progress
     summary metrics resume compare
     curves
@@ -31,6 +31,7 @@ FLOORS = """
     checkpoint train
     fit
     model
+    loading
     probe profile
     check
     __init__
