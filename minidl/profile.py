@@ -13,11 +13,11 @@ import numpy as np
 
 from ._ext import get_threads, level
 from .clock import peak, times
+from .ends import targeted
 from .engine import Bound, Engine
 from .model import Model
 from .plan import Step
 from .table import megabytes, table
-from .train import targeted
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import pytest
 
 import minidl as dl
 from minidl import files, logs, metrics, npz, progress, resume, schedule
-from minidl.train import shares
+from minidl.ends import shares
 
 RULES = {
     "sgd": dl.optim.SGD(0.05, 1e-3), "nesterov": dl.optim.SGD(0.05, nesterov=True),

@@ -23,12 +23,13 @@ FLOORS = """
     compile
     store clock npz rewire
     engine inputs
-    field running
+    field running ends
     optim data draw exchange look schedule progress
     summary metrics resume compare
     curves
     logs
     checkpoint train
+    run
     fit
     model
     loading
