@@ -36,7 +36,7 @@ FLOORS = """
     probe profile
     check
     __init__
-    recipes
+    recipes cli_net cli_options
     cli_train
     cli
     __main__
