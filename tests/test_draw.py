@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from xml.etree import ElementTree
 
+import networkx as nx
 import pytest
 
 import minidl as dl
@@ -183,6 +184,18 @@ def test_a_block_takes_over_the_names_of_frames_around_it_alone():
     (body,) = (item for item in root.items if isinstance(item, Block))
     inside = [item for item in body.items if isinstance(item, Block)]
     assert [one.title for one in (body, *inside)] == ["body", "body.0", "body.1.in"]
+
+
+@pytest.mark.parametrize("depth", range(4))
+def test_a_closed_block_within_a_folded_one_does_not_read_itself(depth):
+    x = dl.Input((4, 4, 3), name="image")
+    for i in range(5):
+        a = dl.conv(x, 3, 1, name=f"body.{i}.conv.0")
+        a = dl.conv(a, 3, 1, name=f"body.{i}.conv.1")
+        x = dl.add(x, a, name=f"body.{i}.add")
+    shown = scene(build([x])[0], depth=depth)
+    assert nx.is_directed_acyclic_graph(nx.DiGraph(a[:2] for a in shown.arrows))
+    assert layout(shown).boxes
 
 
 def test_many_nodes_are_quick():

@@ -62,6 +62,7 @@ def scene(
     stands: dict[Id, Id] = {}
     if fold is None or fold > 0:
         root = folded(root, kinds, reads, fold, stands)
+    hidden = dict(stands)  # what is folded, not what is closed below
     copies: dict[Id, list[str]] = {}  # each node drawn, and those it stands for
     for name in names:
         copies.setdefault(stand(name, stands), []).append(name)
@@ -80,7 +81,7 @@ def scene(
             alike = {one: nodes[one] for one in (inside, *copies[inside])}
             owner = called[nodes[inside].owner]
             shown[inside] = label(alike, detail, costs, says, owner)
-    return Scene(root, shown, tuple(_lifted(arrows, stands)), copies)
+    return Scene(root, shown, tuple(_lifted(arrows, stands, hidden)), copies)
 
 
 def sketch(
@@ -101,6 +102,7 @@ def sketch(
     root = _tidy(_frames((), names, arrows, 0), {})
     if fold is None or fold > 0:
         root = folded(root, kinds, reads, fold, stands)
+    hidden = dict(stands)  # what is folded, not what is closed below
     copies: dict[Id, list[str]] = {}
     for name in names:
         copies.setdefault(stand(name, stands), []).append(name)
@@ -129,7 +131,7 @@ def sketch(
             says = inside.removeprefix(start) if path else inside
             alike = [inside, *(one for one in copies[inside] if one != inside)]
             shown[inside] = tell(alike, says)
-    return Scene(root, shown, tuple(_lifted(arrows, stands)), copies)
+    return Scene(root, shown, tuple(_lifted(arrows, stands, hidden)), copies)
 
 
 def _frames(
@@ -236,13 +238,14 @@ def _places(block: Block) -> Iterator[tuple[tuple[str, ...], Id]]:
             yield from ((path, one) for one in item)
 
 
-def _lifted(arrows: Iterable[Arrow], stands: Mapping[Id, Id]) -> Iterator[Arrow]:
+def _lifted(
+    arrows: Iterable[Arrow], stands: Mapping[Id, Id], hidden: Mapping[Id, Id]
+) -> Iterator[Arrow]:
     """Edges between what is drawn: those into a folded copy are its original's."""
     seen = set()
     for source, target, slot in arrows:
         s, t = stand(source, stands), stand(target, stands)
-        hidden = t != target and not isinstance(t, tuple)
-        if hidden or s == t:
+        if target in hidden or s == t:
             continue
         arrow = (s, t, -1 if isinstance(t, tuple) else slot)
         if arrow not in seen:
