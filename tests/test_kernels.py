@@ -247,21 +247,29 @@ def relative(a, b):
 
 
 @pytest.mark.parametrize(
-    ("shape", "f", "pad", "flip"),
+    ("shape", "f", "kernel", "pad", "flip"),
     [
-        ((4, 4, 16), 1, 1, False),
-        ((7, 5, 17), 33, 1, True),
-        ((9, 13, 8), 40, 0, False),
-        ((12, 6, 64), 16, 2, True),
-        ((28, 28, 64), 64, 1, False),
+        ((4, 4, 16), 1, 3, 1, False),
+        ((7, 5, 17), 33, 3, 1, True),
+        ((9, 13, 8), 40, 3, 0, False),
+        ((12, 6, 64), 16, 3, 2, True),
+        ((28, 28, 64), 64, 3, 1, False),
+        ((5, 8, 16), 1, 5, 0, False),
+        ((7, 5, 17), 33, 5, 2, True),
+        ((9, 13, 8), 40, 5, 4, False),
+        ((27, 27, 96), 64, 5, 2, False),
     ],
 )
-def test_winograd_is_as_near_as_it_says(level, shape, f, pad, flip, monkeypatch):
+def test_winograd_is_as_near_as_it_says(
+    level, shape, f, kernel, pad, flip, monkeypatch
+):
     """Relative L2 error against float64 at most 3e-5, rows at most 1e-6; same bits."""
     monkeypatch.setattr(winograd, "suits", lambda *_: True)
     rng = np.random.default_rng(0)
     z = rng.standard_normal((2, *shape)).astype("float32")
-    fast, rows = (Conv(f, 3, pad=pad, flip=flip, algorithm=a) for a in ("auto", "rows"))
+    fast, rows = (
+        Conv(f, kernel, pad=pad, flip=flip, algorithm=a) for a in ("auto", "rows")
+    )
     theta = {
         k: rng.standard_normal(p.shape).astype("float32")
         for k, p in fast.infer(shape).theta.items()

@@ -1,7 +1,11 @@
-"""Winograd's convolution F(4x4, 3x3): 36 products for 16 outputs in place of 144.
+"""Winograd's convolutions F(4x4, 3x3) and F(2x2, 5x5): 36 products, not 144 or 100.
 
-    forward   Y = A^T [sum_c (G w G^T) * (B^T d B)] A     d a 6x6 tile of z, Y 4x4 of x
-    adjoint   g = G^T [sum_tiles (B^T d B) * (A e A^T)] G     e a 4x4 tile of epsilon
+    forward   Y = A^T [sum_c (G w G^T) * (B^T d B)] A     d a 6x6 tile of z, Y of x
+    adjoint   g = G^T [sum_tiles (B^T d B) * (A e A^T)] G     e a tile of epsilon
+
+Both evaluate at the points 0, 1, -1, 2, -2 and infinity, so B is the same; A has the
+powers of the points, and G too, over 4, -6, -6, 24, 24 and 1. Y and e have `side`
+numbers a row: 4 where the kernel has 3 taps, 2 where it has 5.
 
 The star multiplies entry by entry, so for each of the 36 entries there is one matrix
 product over channels (forward) or over tiles (adjoint). The input adjoint is a forward
@@ -23,6 +27,7 @@ cdef str KIND = "d" if sizeof(real) == 8 else "f"
 
 cdef enum:
     POINTS = 36
+    MOST = 25  # taps
     FEW = 8  # blocks
 
 
@@ -49,61 +54,75 @@ cdef inline void point_input(
 
 
 cdef inline void point_output(
-    const vec* m, Py_ssize_t s, vec* o, Py_ssize_t t
+    const int side, const vec* m, Py_ssize_t s, vec* o, Py_ssize_t t
 ) noexcept nogil:
-    """o = A^T m, from six vectors s apart to four t apart"""
+    """o = A^T m, from six vectors s apart to `side` t apart"""
     cdef vec a = m[s] + m[2 * s]
     cdef vec b = m[s] - m[2 * s]
     cdef vec c = m[3 * s] + m[4 * s]
     cdef vec d = m[3 * s] - m[4 * s]
     o[0] = m[0] + a + c
+    if side == 2:
+        o[t] = b + splat(2) * d + m[5 * s]
+        return
     o[t] = b + splat(2) * d
     o[2 * t] = a + splat(4) * c
     o[3 * t] = b + splat(8) * d + m[5 * s]
 
 
 cdef inline void point_epsilon(
-    const vec* e, Py_ssize_t s, vec* o, Py_ssize_t t
+    const int side, const vec* e, Py_ssize_t s, vec* o, Py_ssize_t t
 ) noexcept nogil:
-    """o = A e, from four vectors s apart to six t apart"""
-    cdef vec a = e[0] + e[2 * s]
-    cdef vec b = e[s] + e[3 * s]
-    cdef vec c = e[0] + splat(4) * e[2 * s]
-    cdef vec d = splat(2) * e[s] + splat(8) * e[3 * s]
+    """o = A e, from `side` vectors s apart to six t apart"""
+    cdef vec a = e[0]
+    cdef vec b = e[s]
+    cdef vec c = e[0]
+    cdef vec d = splat(2) * e[s]
+    if side == 4:
+        a, c = a + e[2 * s], c + splat(4) * e[2 * s]
+        b, d = b + e[3 * s], d + splat(8) * e[3 * s]
     o[0] = e[0]
     o[t] = a + b
     o[2 * t] = a - b
     o[3 * t] = c + d
     o[4 * t] = c - d
-    o[5 * t] = e[3 * s]
+    o[5 * t] = e[(side - 1) * s]
 
 
 cdef inline void point_weights(
-    const vec* w, Py_ssize_t s, vec* o, Py_ssize_t t
+    const int taps, const vec* w, Py_ssize_t s, vec* o, Py_ssize_t t
 ) noexcept nogil:
-    """o = G w, from three vectors s apart to six t apart"""
-    cdef vec a = splat(<real>(-1.0 / 6)) * (w[0] + w[2 * s])
-    cdef vec b = splat(<real>(1.0 / 6)) * w[s]
-    cdef vec c = splat(<real>(1.0 / 24)) * w[0] + splat(<real>(1.0 / 6)) * w[2 * s]
-    cdef vec d = splat(<real>(1.0 / 12)) * w[s]
+    """o = G w, from `taps` vectors s apart to six t apart"""
+    cdef vec a = w[0] + w[2 * s]
+    cdef vec b = w[s]
+    cdef vec c = w[0] + splat(4) * w[2 * s]
+    cdef vec d = splat(2) * w[s]
+    if taps == 5:
+        a, c = a + w[4 * s], c + splat(16) * w[4 * s]
+        b, d = b + w[3 * s], d + splat(8) * w[3 * s]
     o[0] = splat(<real>0.25) * w[0]
-    o[t] = a - b
-    o[2 * t] = a + b
-    o[3 * t] = c + d
-    o[4 * t] = c - d
-    o[5 * t] = w[2 * s]
+    o[t] = splat(<real>(-1.0 / 6)) * (a + b)
+    o[2 * t] = splat(<real>(-1.0 / 6)) * (a - b)
+    o[3 * t] = splat(<real>(1.0 / 24)) * (c + d)
+    o[4 * t] = splat(<real>(1.0 / 24)) * (c - d)
+    o[5 * t] = w[(taps - 1) * s]
 
 
 cdef inline void point_gradient(
-    const vec* u, Py_ssize_t s, vec* o, Py_ssize_t t
+    const int taps, const vec* u, Py_ssize_t s, vec* o, Py_ssize_t t
 ) noexcept nogil:
-    """o = G^T u, from six vectors s apart to three t apart"""
-    cdef vec a = splat(<real>(1.0 / 6)) * (u[s] + u[2 * s])
-    cdef vec b = u[3 * s] + u[4 * s]
-    o[0] = splat(<real>0.25) * u[0] - a + splat(<real>(1.0 / 24)) * b
-    o[t] = (splat(<real>(1.0 / 6)) * (u[2 * s] - u[s])
-            + splat(<real>(1.0 / 12)) * (u[3 * s] - u[4 * s]))
-    o[2 * t] = splat(<real>(1.0 / 6)) * b - a + u[5 * s]
+    """o = G^T u, from six vectors s apart to `taps` t apart"""
+    cdef vec a = splat(<real>(-1.0 / 6)) * (u[s] + u[2 * s])
+    cdef vec b = splat(<real>(-1.0 / 6)) * (u[s] - u[2 * s])
+    cdef vec c = splat(<real>(1.0 / 24)) * (u[3 * s] + u[4 * s])
+    cdef vec d = splat(<real>(1.0 / 12)) * (u[3 * s] - u[4 * s])
+    o[0] = splat(<real>0.25) * u[0] + a + c
+    o[t] = b + d
+    o[2 * t] = a + splat(4) * c
+    if taps == 5:
+        o[3 * t] = b + splat(4) * d
+        o[4 * t] = a + splat(16) * c
+    o[(taps - 1) * t] = o[(taps - 1) * t] + u[5 * s]
 
 
 cdef inline void turn(
@@ -117,19 +136,38 @@ cdef inline void turn(
             o[l * apart + j] = w[j * across + l] if j < q else 0
 
 
+cdef inline void filters(
+    const int taps, const real* w, real* u, Py_ssize_t apart
+) noexcept nogil:
+    """u[point apart] = G w G^T, LANES filters at once"""
+    cdef vec d[MOST]
+    cdef vec t[30]
+    cdef vec o[POINTS]
+    cdef int r
+    for r in range(taps * taps):
+        d[r] = load(w + r * LANES)
+    for r in range(taps):
+        point_weights(taps, d + r, taps, t + r, taps)
+    for r in range(6):
+        point_weights(taps, t + taps * r, 1, o + 6 * r, 1)
+    for r in range(POINTS):
+        store(u + r * apart, o[r])
+
+
 cdef class WinogradPack(Kernel):
     """u[point][panel][c][:] = (G w_c G^T)[point], panels of NR filters
 
-    `turned`: for the input adjoint, with w[2 - r, 2 - s] and c, f exchanged."""
+    `turned`: for the input adjoint, with w[-1 - r, -1 - s] and c, f exchanged."""
 
     cdef const real* w
     cdef real* u
     cdef Py_ssize_t c, f  # of the product: rows and columns
     cdef Py_ssize_t down, across, tap
+    cdef int taps  # of an axis
     cdef bint turned
 
     def __init__(self, w, u, turned, transposed):
-        _, _, c, f = w.shape
+        self.taps, _, c, f = w.shape
         self.tap = c * f
         self.down, self.across = (1, f) if transposed else (f, 1)
         self.c, self.f = (f, c) if transposed else (c, f)
@@ -156,45 +194,31 @@ cdef class WinogradPack(Kernel):
         cdef Py_ssize_t apart = odd(panels * self.c * NR)
         cdef const real* w
         cdef real* u = self.u + panel * self.c * NR + c * wide
-        cdef int r
-        cdef real turned[9 * LANES * LANES]
+        cdef int r, taps = self.taps * self.taps
+        cdef real turned[MOST * LANES * LANES]
         n = min(<Py_ssize_t>LANES, self.c - c)
         f = panel * NR
         while f < min(panel * NR + wide, self.f):
             q = min(<Py_ssize_t>LANES, self.f - f)
-            for r in range(9):
-                w = self.w + (8 - r if self.turned else r) * self.tap
+            for r in range(taps):
+                w = self.w + (taps - 1 - r if self.turned else r) * self.tap
                 if self.across == 1:
                     for l in range(n):
-                        store(turned + (l * 9 + r) * LANES, load_part(
+                        store(turned + (l * taps + r) * LANES, load_part(
                             w + (c + l) * self.down + f, q))
                 else:
                     turn(w + f * self.across + c, self.across, n, q,
-                         turned + r * LANES, 9 * LANES)
+                         turned + r * LANES, taps * LANES)
             for l in range(n):
-                self.transform(turned + l * 9 * LANES, u + l * wide + f % NR, apart)
+                if self.taps == 3:
+                    filters(3, turned + l * 9 * LANES, u + l * wide + f % NR, apart)
+                else:
+                    filters(5, turned + l * 25 * LANES, u + l * wide + f % NR, apart)
             f += LANES
-
-    cdef inline void transform(
-        self, const real* taps, real* u, Py_ssize_t apart
-    ) noexcept nogil:
-        """u[point apart] = G w G^T of the filters of one row"""
-        cdef vec w[9]
-        cdef vec t[18]
-        cdef vec o[POINTS]
-        cdef int r
-        for r in range(9):
-            w[r] = load(taps + r * LANES)
-        for r in range(3):
-            point_weights(w + r, 3, t + r, 3)
-        for r in range(6):
-            point_weights(t + 3 * r, 1, o + 6 * r, 1)
-        for r in range(POINTS):
-            store(u + r * apart, o[r])
 
 
 cdef inline void output_by(
-    Finish* end, const int kind, const real* m, Py_ssize_t height, Py_ssize_t row,
+    const int side, Finish* end, const int kind, const real* m, Py_ssize_t height, Py_ssize_t row,
     Py_ssize_t tall, Py_ssize_t wide, Py_ssize_t f, Py_ssize_t stop,
     Py_ssize_t filters, Py_ssize_t at, Py_ssize_t line, real* x
 ) noexcept nogil:
@@ -214,46 +238,49 @@ cdef inline void output_by(
         for j in range(6):
             for i in range(6):
                 d[i] = load(source + (6 * i + j) * apart)
-            point_output(d, 1, t + j, 6)
-        for i in range(4):
-            point_output(t + 6 * i, 1, o + 4 * i, 1)
+            point_output(side, d, 1, t + j, 6)
+        for i in range(side):
+            point_output(side, t + 6 * i, 1, o + side * i, 1)
             to = at + i * line + f
-            if tall == 4 and wide == 4 and n == LANES:
-                for j in range(4):
+            if tall == side and wide == side and n == LANES:
+                for j in range(side):
                     store(x + to, ended_by(
-                        end, kind, o[4 * i + j], factor, offset, to, LANES))
+                        end, kind, o[side * i + j], factor, offset, to, LANES))
                     to += filters
             elif i < tall:
-                for j in range(4):
+                for j in range(side):
                     if j < wide:
                         store_part(x + to, ended_by(
-                            end, kind, o[4 * i + j], factor, offset, to, n), n)
+                            end, kind, o[side * i + j], factor, offset, to, n), n)
                     to += filters
         f += LANES
 
 
 cdef inline void output_tile(
-    Finish* end, const real* m, Py_ssize_t height, Py_ssize_t row, Py_ssize_t tall,
-    Py_ssize_t wide, Py_ssize_t f, Py_ssize_t stop, Py_ssize_t filters, Py_ssize_t at,
-    Py_ssize_t line, real* x
+    const int side, Finish* end, const real* m, Py_ssize_t height, Py_ssize_t row,
+    Py_ssize_t tall, Py_ssize_t wide, Py_ssize_t f, Py_ssize_t stop,
+    Py_ssize_t filters, Py_ssize_t at, Py_ssize_t line, real* x
 ) noexcept nogil:
     """Y = A^T m A for filters f to stop, finished: the first tall x wide of it to x,
     lines `line` apart, from `at` on. m [panel][point][height][NR], of which one row."""
     if end.kind == PLAIN:
-        output_by(end, PLAIN, m, height, row, tall, wide, f, stop, filters, at, line, x)
+        output_by(side, end, PLAIN, m, height, row, tall, wide, f, stop, filters, at,
+                  line, x)
     elif end.kind == RECTIFIED:
-        output_by(end, RECTIFIED, m, height, row, tall, wide, f, stop, filters, at,
-                  line, x)
+        output_by(side, end, RECTIFIED, m, height, row, tall, wide, f, stop, filters,
+                  at, line, x)
     elif end.kind == ADDED:
-        output_by(end, ADDED, m, height, row, tall, wide, f, stop, filters, at, line, x)
-    elif end.kind == BEHIND:
-        output_by(end, BEHIND, m, height, row, tall, wide, f, stop, filters, at, line,
-                  x)
-    elif end.kind == ADDED_BEHIND:
-        output_by(end, ADDED_BEHIND, m, height, row, tall, wide, f, stop, filters, at,
+        output_by(side, end, ADDED, m, height, row, tall, wide, f, stop, filters, at,
                   line, x)
+    elif end.kind == BEHIND:
+        output_by(side, end, BEHIND, m, height, row, tall, wide, f, stop, filters, at,
+                  line, x)
+    elif end.kind == ADDED_BEHIND:
+        output_by(side, end, ADDED_BEHIND, m, height, row, tall, wide, f, stop,
+                  filters, at, line, x)
     else:
-        output_by(end, ANY, m, height, row, tall, wide, f, stop, filters, at, line, x)
+        output_by(side, end, ANY, m, height, row, tall, wide, f, stop, filters, at,
+                  line, x)
 
 
 cdef inline void input_tile(
@@ -285,18 +312,21 @@ cdef inline void input_tile(
 
 
 cdef class WinogradGrid(Kernel):
-    """The tiles of n images h x w x c whose 4x4 outputs cover rows x cols."""
+    """The tiles of n images h x w x c whose outputs, side x side, cover rows x cols."""
 
     cdef Py_ssize_t n, h, w, c, rows, cols, f, top, left
     cdef Py_ssize_t down, right, tiles  # tiles per column, per row, in all
     cdef Py_ssize_t wide  # c as whole vectors
+    cdef Py_ssize_t side
     cdef const real* z
 
-    cdef void measure(self, z, x, pad) except *:
+    cdef void measure(self, z, x, pad, taps) except *:
+        self.side = 7 - taps
         self.n, self.h, self.w, self.c = z.shape
         _, self.rows, self.cols, self.f = x.shape
         self.top, self.left = pad[0][0], pad[1][0]
-        self.down, self.right = (self.rows + 3) // 4, (self.cols + 3) // 4
+        self.down = (self.rows + self.side - 1) // self.side
+        self.right = (self.cols + self.side - 1) // self.side
         self.tiles = self.n * self.down * self.right
         self.wide = (self.c + LANES - 1) // LANES * LANES
         self.z = <const real*>self.read(z, KIND)
@@ -307,8 +337,8 @@ cdef class WinogradGrid(Kernel):
         """v[point apart + c / LANES ahead + c % LANES] = B^T d B, one tile, all c"""
         cdef Py_ssize_t image = tile // (self.down * self.right), c = 0, n, line
         cdef Py_ssize_t at = tile % (self.down * self.right)
-        cdef Py_ssize_t y = at // self.right * 4 - self.top
-        cdef Py_ssize_t x = at % self.right * 4 - self.left
+        cdef Py_ssize_t y = at // self.right * self.side - self.top
+        cdef Py_ssize_t x = at % self.right * self.side - self.left
         cdef bint inside = (y >= 0 and x >= 0 and y + 6 <= self.h and x + 6 <= self.w)
         cdef const real* z = self.z + ((image * self.h + y) * self.w + x) * self.c
         line = self.w * self.c
@@ -337,8 +367,8 @@ cdef class Winograd(WinogradGrid):
     cdef bint common  # shares: each block has a buffer, and all are transformed first
     cdef bint transforming
 
-    def __init__(self, z, u, x, pad, scratch, b=None, tail=None):
-        self.measure(z, x, pad)
+    def __init__(self, z, u, x, pad, taps, scratch, b=None, tail=None):
+        self.measure(z, x, pad, taps)
         self.panels = (self.f + NR - 1) // NR
         self.u = <const real*>self.read(u, KIND, WinogradPack.size(self.c, self.f))
         self.x = <real*>self.write(x, KIND)
@@ -440,12 +470,58 @@ cdef class Winograd(WinogradGrid):
         """Y = A^T m A of filters f to stop, finished, to where the tile lies in x"""
         cdef Py_ssize_t image = tile // (self.down * self.right)
         cdef Py_ssize_t spot = tile % (self.down * self.right)
-        cdef Py_ssize_t y = spot // self.right * 4, x = spot % self.right * 4
-        output_tile(
-            &self.end, m, self.height, row, min(<Py_ssize_t>4, self.rows - y),
-            min(<Py_ssize_t>4, self.cols - x), f, stop, self.f,
-            ((image * self.rows + y) * self.cols + x) * self.f, self.cols * self.f,
-            self.x)
+        cdef Py_ssize_t y = spot // self.right * self.side
+        cdef Py_ssize_t x = spot % self.right * self.side
+        cdef Py_ssize_t tall = min(self.side, self.rows - y)
+        cdef Py_ssize_t wide = min(self.side, self.cols - x)
+        cdef Py_ssize_t line = self.cols * self.f
+        cdef Py_ssize_t at = ((image * self.rows + y) * self.cols + x) * self.f
+        if self.side == 4:
+            output_tile(4, &self.end, m, self.height, row, tall, wide, f, stop, self.f,
+                        at, line, self.x)
+        else:
+            output_tile(2, &self.end, m, self.height, row, tall, wide, f, stop, self.f,
+                        at, line, self.x)
+
+
+cdef inline void gradient(
+    const int taps, const vec* u, bint turned, Py_ssize_t n, real* g, Py_ssize_t apart
+) noexcept nogil:
+    """g[tap apart] = G^T u G of n filters"""
+    cdef vec t[30]
+    cdef vec w[MOST]
+    cdef int i, last = taps * taps - 1
+    for i in range(6):
+        point_gradient(taps, u + i, 6, t + i, 6)
+    for i in range(taps):
+        point_gradient(taps, t + 6 * i, 1, w + taps * i, 1)
+    for i in range(taps * taps):
+        store_part(g + (last - i if turned else i) * apart, w[i], n)
+
+
+cdef inline void epsilon_tile(
+    const int side, const real* epsilon, Py_ssize_t line, Py_ssize_t step,
+    Py_ssize_t n, Py_ssize_t tall, Py_ssize_t wide, real* into, Py_ssize_t apart
+) noexcept nogil:
+    """into[point apart] = A e A^T of n filters of a tile with tall x wide pixels"""
+    cdef vec e[16]
+    cdef vec t[24]
+    cdef vec d[6]
+    cdef int i, j
+    for i in range(side):
+        for j in range(side):
+            if tall >= side and wide >= side and n == LANES:
+                e[side * i + j] = load(epsilon + i * line + j * step)
+            elif i < tall and j < wide:
+                e[side * i + j] = load_part(epsilon + i * line + j * step, n)
+            else:
+                e[side * i + j] = splat(0)
+    for j in range(side):
+        point_epsilon(side, e + j, side, t + j, side)
+    for i in range(6):
+        point_epsilon(side, t + side * i, 1, d, 1)
+        for j in range(6):
+            store(into + (6 * i + j) * apart, d[j])
 
 
 cdef class WinogradWeights(WinogradGrid):
@@ -467,14 +543,14 @@ cdef class WinogradWeights(WinogradGrid):
     cdef bint turned
 
     def __init__(self, z, epsilon, g, pad, turned, scratch):
-        self.measure(z, epsilon, pad)
+        self.measure(z, epsilon, pad, g.shape[0])
         self.turned = turned
         self.panels = (self.f + NR - 1) // NR
         self.high = (self.c + MR - 1) // MR
         self.height = (self.c + self.high - 1) // self.high
         self.parts, self.block = WinogradWeights.layout(self.tiles, self.c, self.f)
         self.epsilon = <const real*>self.read(epsilon, KIND)
-        self.g = <real*>self.write(g, KIND, 9 * self.c * self.f)
+        self.g = <real*>self.write(g, KIND)
         self.sums = <real*>self.write(scratch, "B")
         self.v_apart = odd(self.block * self.wide)
         self.e_apart = odd(self.block * self.panels * NR)
@@ -551,34 +627,22 @@ cdef class WinogradWeights(WinogradGrid):
         """A e A^T of one tile of epsilon, panel by panel; a narrow one has LANES"""
         cdef Py_ssize_t image = tile // (self.down * self.right), f = 0, n, row
         cdef Py_ssize_t spot = tile % (self.down * self.right)
-        cdef Py_ssize_t y = spot // self.right * 4, x = spot % self.right * 4
-        cdef Py_ssize_t corner = ((image * self.rows + y) * self.cols + x) * self.f
-        cdef bint whole = y + 4 <= self.rows and x + 4 <= self.cols
-        cdef const real* epsilon
-        cdef real* target
-        cdef vec e[16]
-        cdef vec t[24]
-        cdef vec d[6]
-        cdef int i, j
+        cdef Py_ssize_t y = spot // self.right * self.side
+        cdef Py_ssize_t x = spot % self.right * self.side
+        cdef const real* e = self.epsilon + (
+            (image * self.rows + y) * self.cols + x) * self.f
+        cdef Py_ssize_t line = self.cols * self.f, tall = self.rows - y
+        cdef Py_ssize_t wide = self.cols - x
         while f < self.f:
             n = min(<Py_ssize_t>LANES, self.f - f)
-            for i in range(4):
-                epsilon = self.epsilon + corner + i * self.cols * self.f + f
-                for j in range(4):
-                    if whole and n == LANES:
-                        e[4 * i + j] = load(epsilon + j * self.f)
-                    elif y + i < self.rows and x + j < self.cols:
-                        e[4 * i + j] = load_part(epsilon + j * self.f, n)
-                    else:
-                        e[4 * i + j] = splat(0)
-            for j in range(4):
-                point_epsilon(e + j, 4, t + j, 4)
             row = LANES if self.f - f // NR * NR <= LANES else NR
-            target = into + f // NR * self.block * NR + k * row + f % NR
-            for i in range(6):
-                point_epsilon(t + 4 * i, 1, d, 1)
-                for j in range(6):
-                    store(target + (6 * i + j) * self.e_apart, d[j])
+            row = f // NR * self.block * NR + k * row + f % NR
+            if self.side == 4:
+                epsilon_tile(4, e + f, line, self.f, n, tall, wide, into + row,
+                             self.e_apart)
+            else:
+                epsilon_tile(2, e + f, line, self.f, n, tall, wide, into + row,
+                             self.e_apart)
             f += LANES
 
     cdef void correlate(
@@ -597,26 +661,24 @@ cdef class WinogradWeights(WinogradGrid):
 
     cdef void gather(self, Py_ssize_t c) noexcept nogil:
         """g = G^T u G of one channel, all filters; u of the parts in order"""
-        cdef Py_ssize_t f = 0, n, tap, _part
+        cdef Py_ssize_t f = 0, part
         cdef const real* source
+        cdef real* g
         cdef vec d[POINTS]
-        cdef vec t[18]
-        cdef vec w[9]
         cdef int i
         while f < self.f:
-            n = min(<Py_ssize_t>LANES, self.f - f)
             source = self.sums + (f // NR * self.c + c) * NR + f % NR
             for i in range(POINTS):
                 d[i] = load(source + i * self.u_apart)
-            for _part in range(1, self.parts):
+            for part in range(1, self.parts):
                 source += POINTS * self.u_apart
                 for i in range(POINTS):
                     d[i] = d[i] + load(source + i * self.u_apart)
-            for i in range(6):
-                point_gradient(d + i, 6, t + i, 6)
-            for i in range(3):
-                point_gradient(t + 6 * i, 1, w + 3 * i, 1)
-            for i in range(9):
-                tap = 8 - i if self.turned else i
-                store_part(self.g + (tap * self.c + c) * self.f + f, w[i], n)
+            g = self.g + c * self.f + f
+            if self.side == 4:
+                gradient(3, d, self.turned, min(<Py_ssize_t>LANES, self.f - f), g,
+                         self.c * self.f)
+            else:
+                gradient(5, d, self.turned, min(<Py_ssize_t>LANES, self.f - f), g,
+                         self.c * self.f)
             f += LANES

@@ -143,8 +143,8 @@ def conv(
         How w starts: a name or an initialiser of `minidl.init`.
     algorithm
         "auto" takes the faster one when a plan is made: Winograd's for large 3x3
-        convolutions, whose result differs in the last two digits. "rows" is exact:
-        never Winograd's.
+        and 5x5 convolutions, whose result differs in the last two digits. "rows" is
+        exact: never Winograd's.
     share
         Use the parameters of this node.
     name

@@ -19,21 +19,25 @@ FEW = 16
 
 def suits(shape: Geometry, itemsize: int) -> bool:
     """Whether it is faster than the product by rows."""
-    plain = (shape.kernel, shape.stride, shape.dilation) == ((3, 3), (1, 1), (1, 1))
-    if not plain or shape.groups > 1 or max(max(p) for p in shape.pad) > 2:
+    plain = shape.kernel in ((3, 3), (5, 5)) and shape.groups == 1
+    if not plain or (shape.stride, shape.dilation) != ((1, 1), (1, 1)):
+        return False
+    taps = shape.kernel[0]
+    if max(max(p) for p in shape.pad) >= taps:
         return False
     wide = kernels(itemsize).COLUMNS
     c, f = shape.c, -(-shape.f // wide) * wide
     if c < 8:
         return False
-    spots = tiles(shape.n, shape.out)
-    rows = 9 * shape.n * prod(shape.out) * c * f
+    spots = tiles(shape.n, shape.out, taps)
+    rows = taps**2 * shape.n * prod(shape.out) * c * f
     return 36 * (spots * (c * f + TRANSFORM * (c + f)) + FEW * c * f) < rows
 
 
-def tiles(n: int, out: tuple[int, int]) -> int:
-    """How many 4x4 tiles cover the outputs."""
-    return n * -(-out[0] // 4) * -(-out[1] // 4)
+def tiles(n: int, out: tuple[int, int], taps: int) -> int:
+    """How many tiles cover the outputs: 4x4, for 5x5 kernels 2x2."""
+    side = 7 - taps
+    return n * -(-out[0] // side) * -(-out[1] // side)
 
 
 def packed(c: int, f: int, itemsize: int) -> int:
@@ -44,8 +48,9 @@ def packed(c: int, f: int, itemsize: int) -> int:
 def book(shape: Geometry, threads: int, itemsize: int) -> Book:
     """Transformed filters; transformed tiles of all directions."""
     k, c, f = kernels(itemsize), shape.c, shape.f
-    count = tiles(shape.n, shape.out)
-    back = k.Winograd.scratch(tiles(shape.n, shape.size), f, c, threads)
+    taps = shape.kernel[0]
+    count = tiles(shape.n, shape.out, taps)
+    back = k.Winograd.scratch(tiles(shape.n, shape.size, taps), f, c, threads)
     back += packed(f, c, itemsize) * itemsize
     sums = k.WinogradWeights.scratch(count, c, f, threads)
     return Book(
@@ -64,8 +69,8 @@ def forward(
     shape: Geometry, z: Any, theta: Any, x: Any, scratch: Any, b: Any, tail: Any
 ) -> list[Any]:
     """x = z * w + b and the tail."""
-    u = theta.winograd
-    return [kernels(z).Winograd(z, u, x, shape.pad, scratch, b, tail)]
+    u, taps = theta.winograd, shape.kernel[0]
+    return [kernels(z).Winograd(z, u, x, shape.pad, taps, scratch, b, tail)]
 
 
 def delta(
@@ -75,10 +80,11 @@ def delta(
     k, size = kernels(w), packed(shape.f, shape.c, w.dtype.itemsize)
     end = size * w.dtype.itemsize
     u = scratch[:end].view(w.dtype)
-    pad = tuple((2 - a, 2 - b) for a, b in shape.pad)
+    last = shape.kernel[0] - 1
+    pad = tuple((last - a, last - b) for a, b in shape.pad)
     return [
         k.WinogradPack(w, u, not shape.flip, True),
-        k.Winograd(epsilon, u, into, pad, scratch[end:], None, tail),
+        k.Winograd(epsilon, u, into, pad, last + 1, scratch[end:], None, tail),
     ]
 
 
