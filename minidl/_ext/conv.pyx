@@ -422,12 +422,12 @@ cdef class Correlate(Kernel):
         total = about.source[0] * about.positions[0] * about.positions[1]
         new = min(inner, about.step[0] * about.step[1] * about.source[3])
         for groups in range(1, panels + 1):
-            parts = max(1, min(-(-16 // groups), total // CHUNK))
+            cuts = max(1, min(-(-16 // groups), total // CHUNK))
             sums = -(-panels // groups) * inner * NR
             cost = total * new * groups
-            cost += inner * about.filters * (1 if parts == 1 else 2 * parts + 1)
-            rank = sums * sizeof(real) > NEAR, groups * parts < 16, cost
-            best = min(best or (rank, groups, parts), (rank, groups, parts))
+            cost += inner * about.filters * (1 if cuts == 1 else 2 * cuts + 1)
+            rank = sums * sizeof(real) > NEAR, groups * cuts < 16, cost
+            best = min(best or (rank, groups, cuts), (rank, groups, cuts))
         return best[1:]
 
     @staticmethod

@@ -218,8 +218,8 @@ cdef class WinogradPack(Kernel):
 
 
 cdef inline void output_by(
-    const int side, Finish* end, const int kind, const real* m, Py_ssize_t height, Py_ssize_t row,
-    Py_ssize_t tall, Py_ssize_t wide, Py_ssize_t f, Py_ssize_t stop,
+    const int side, Finish* end, const int kind, const real* m, Py_ssize_t height,
+    Py_ssize_t row, Py_ssize_t tall, Py_ssize_t wide, Py_ssize_t f, Py_ssize_t stop,
     Py_ssize_t filters, Py_ssize_t at, Py_ssize_t line, real* x
 ) noexcept nogil:
     """`output_tile`, the kind of the tail known before."""
@@ -661,7 +661,7 @@ cdef class WinogradWeights(WinogradGrid):
 
     cdef void gather(self, Py_ssize_t c) noexcept nogil:
         """g = G^T u G of one channel, all filters; u of the parts in order"""
-        cdef Py_ssize_t f = 0, part
+        cdef Py_ssize_t f = 0, _part
         cdef const real* source
         cdef real* g
         cdef vec d[POINTS]
@@ -670,7 +670,7 @@ cdef class WinogradWeights(WinogradGrid):
             source = self.sums + (f // NR * self.c + c) * NR + f % NR
             for i in range(POINTS):
                 d[i] = load(source + i * self.u_apart)
-            for part in range(1, self.parts):
+            for _part in range(1, self.parts):
                 source += POINTS * self.u_apart
                 for i in range(POINTS):
                     d[i] = d[i] + load(source + i * self.u_apart)
