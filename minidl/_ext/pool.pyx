@@ -104,7 +104,8 @@ cdef inline void tops(
             give(one + at, summit(best, odd), n)
             at += LANES
         z, r.first, r.end = one, 0, 1
-    if f.w.kernel == 2 and f.w.before == 0 and f.w.count * f.w.stride <= f.w.size:
+    at = (f.w.count - 1) * f.w.stride + f.w.dilation  # the last entry read
+    if f.w.kernel == 2 and f.w.before == 0 and at < f.w.size:
         across(2, z, r, line, x, f, k)
     else:
         across(0, z, r, line, x, f, k)

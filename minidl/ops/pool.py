@@ -240,6 +240,7 @@ ROWS = (
         Case(((7, 5, 1),), {"kernel": (2, 3), "stride": 1, "ties": "all"}),
         Case(((8, 6, 3),), {"kernel": 3, "stride": 2, "ceil": True, "ties": "share"}),
         Case(((7, 5, 3),), {"kernel": 2, "stride": 3, "pad": "full"}),
+        Case(((7, 5, 3),), {"kernel": 2, "stride": 1, "pad": ((0, 1), (0, 1))}),
         Case(((40, 17),), {"kernel": 17, "stride": 3, "pad": ((3, 9),)}),
         Case(((18, 17, 3),), {"kernel": (17, 16), "stride": 1}),
         Case(((9, 8, 3),), {"kernel": (3, 2), "stride": 2, "dilation": (2, 3)}),
