@@ -34,7 +34,9 @@ cdef struct Grid:
     Py_ssize_t low_h, high_h, low_w, high_w  # positions whose taps all lie inside
     Py_ssize_t* tap_h
     Py_ssize_t* tap_w
-    Py_ssize_t* jump  # from the first tap's entry to the others'
+    Py_ssize_t* jump  # from a position's pixel to its taps' entries
+    bint whole  # all taps of all positions lie inside
+    Py_ssize_t marks  # pointers of a position: to each tap, or to its pixel alone
 
 
 cdef Py_ssize_t* numbers(Kernel kernel, values) except NULL:
@@ -75,14 +77,19 @@ cdef Grid grid_of(Kernel kernel, about) except *:
     grid.tap_h = numbers(kernel, down)
     grid.tap_w = numbers(kernel, right)
     grid.jump = numbers(kernel, [(i * grid.w + j) * grid.c for i, j in about.taps])
+    grid.whole = (
+        grid.low_h == grid.low_w == 0 and grid.high_h >= grid.rows
+        and grid.high_w >= grid.cols)
+    grid.marks = 1 if grid.whole else grid.taps
     return grid
 
 
 cdef inline void point(
     Grid* grid, const real* z, const real* zeros, Py_ssize_t m, Py_ssize_t stop,
-    Py_ssize_t count, Py_ssize_t across, Py_ssize_t along, const real** into
+    Py_ssize_t count, Py_ssize_t along, const real** into
 ) noexcept nogil:
-    """Pointers of `count` positions from m on: into[k across + t along].
+    """Pointers of `count` positions from m on: into[k + t along] to the taps of each,
+    into[k] to its pixel where all lie inside.
 
     Positions from `stop` on repeat the last one before it; entries outside the source
     point to zeros."""
@@ -102,16 +109,18 @@ cdef inline void point(
                     image += 1
         y, x = i * grid.step_h, j * grid.step_w
         base = z + ((image * grid.h + y) * grid.w + x) * grid.c
-        if grid.low_h <= i < grid.high_h and grid.low_w <= j < grid.high_w:
+        if grid.whole:
+            into[k] = base
+        elif grid.low_h <= i < grid.high_h and grid.low_w <= j < grid.high_w:
             for t in range(grid.taps):
-                into[k * across + t * along] = base + grid.jump[t]
+                into[k + t * along] = base + grid.jump[t]
         else:
             for t in range(grid.taps):
                 if (0 <= y + grid.tap_h[t] < grid.h and
                         0 <= x + grid.tap_w[t] < grid.w):
-                    into[k * across + t * along] = base + grid.jump[t]
+                    into[k + t * along] = base + grid.jump[t]
                 else:
-                    into[k * across + t * along] = zeros
+                    into[k + t * along] = zeros
 
 
 cdef inline const real* last_tap(
@@ -307,14 +316,15 @@ cdef class Product(Kernel):
         What lies beyond the L2 cache is asked for ahead: the next panel, a part in each
         group; or where the weights stay there, z of the next group but one."""
         cdef Py_ssize_t taps = self.grid.taps, run = self.grid.run
+        cdef Py_ssize_t marks = self.grid.marks
         cdef Py_ssize_t groups = (end - m + MR - 1) // MR, p, count
         cdef Py_ssize_t height = (end - m + groups - 1) // groups
         cdef Py_ssize_t size = taps * run * NR, first = panel, next, r, k, by
         cdef const real* asks[DEEP]
         cdef real tile[DEEP * MR * NR]
         for p in range(groups):
-            point(&self.grid, self.z, self.zeros, m + p * height, end, height, 1,
-                  height, rows + p * height * taps)
+            point(&self.grid, self.z, self.zeros, m + p * height, end, height, height,
+                  rows + p * height * marks)
         self.spots(m, end - m, at)
         by = NR // groups + 1
         if not self.far_w:
@@ -327,7 +337,7 @@ cdef class Product(Kernel):
                     r = (p + k + 2) * height
                     if self.far_w:
                         asks[k] = self.packed + next * size + (p + k) * size // groups
-                    elif panel > first:
+                    elif panel > first or self.filters <= LANES:
                         asks[k] = self.packed + panel * size
                     else:
                         r += m if p + k + 2 < groups else coming - groups * height
@@ -338,8 +348,9 @@ cdef class Product(Kernel):
                         prefetch_write(self.x + at[r] + panel * NR + LANES)
                 forward_tile(
                     height, self.filters - panel * NR <= LANES, count, taps, run,
-                    rows + p * height * taps, self.packed + panel * size, asks, by,
-                    tile)
+                    rows + p * height * marks,
+                    self.grid.jump if self.grid.whole else NULL,
+                    self.packed + panel * size, asks, by, tile)
                 finish_rows(
                     &self.end, tile, at + p * height,
                     min(count * height, end - m - p * height), panel * NR,
@@ -481,13 +492,15 @@ cdef class Correlate(Kernel):
         cdef Py_ssize_t asked, by, lines = (end - panel) * (NR // LANES)
         cdef Py_ssize_t chunks = (stop - m + CHUNK - 1) // CHUNK
         cdef const real** rows = <const real**>slot
+        cdef const real** taken
+        cdef Py_ssize_t jump
         cdef real* e = <real*>(slot + CHUNK * taps * sizeof(void*))
         cdef Py_ssize_t apart = self.down if self.direct else NR
         cdef bint add = False
         while m < stop:
             count = (stop - m + chunks - 1) // chunks
             chunks -= 1
-            point(&self.grid, self.z, self.zeros, m, stop, count, 1, CHUNK, rows)
+            point(&self.grid, self.z, self.zeros, m, stop, count, CHUNK, rows)
             e_next = self.epsilon + (m + count) * self.e_c + panel * NR
             z_next = last_tap(&self.grid, self.z, m + count)
             asked = 0
@@ -496,6 +509,8 @@ cdef class Correlate(Kernel):
                 narrow = self.filters - p * NR <= LANES
                 for t in range(taps):
                     to = sums + (p - panel) * size + t * run * NR
+                    taken = rows if self.grid.whole else rows + t * CHUNK
+                    jump = self.grid.jump[t] if self.grid.whole else 0
                     if self.direct:
                         to = self.g + self.offsets[t] + p * NR
                     for l in range(heights):
@@ -508,7 +523,7 @@ cdef class Correlate(Kernel):
                             by = self.grid.step_w * self.grid.c
                         asked += 1
                         adjoint_by_rows(
-                            height, narrow, count, rows + t * CHUNK, l * even, e,
+                            height, narrow, count, taken, jump + l * even, e,
                             ask, by, to, apart, add)
                         to += height * apart
             m += count

@@ -26,7 +26,8 @@
 
 /* row i of the accumulators: p and q are its halves */
 #define ZERO(i) vec p##i = {0}, q##i = {0};
-#define FROM(i) const real *a##i = i < height ? rows[i] : 0;
+#define ROW(i) const real *a##i;
+#define FROM(i) a##i = i < height ? rows[i] : 0;
 #define STEP(i, entry) \
   if (i < height) { \
     vec v = splat(entry); \
@@ -49,24 +50,29 @@
     if (halves == 2) store(x + i * apart + LANES, load(x + i * apart + LANES) + q##i); \
   }
 
-/* `count` tiles [height, NR], of rows [count][taps, height]; each asks for the memory
-   from asks[tile] on, `by` entries a step */
+/* `count` tiles [height, NR], of rows [count][taps, height], or [count][height] where tap
+   t of any row lies jump[t] on; each asks for the memory from asks[tile] on, `by` entries
+   a step */
 INLINE void forward_of(const int height, const int halves, ssize_t count, ssize_t taps,
-                       ssize_t run, const real **rows, const real *panel,
-                       const real **asks, ssize_t by, real *x) {
+                       ssize_t run, const real **rows, const ssize_t *jump,
+                       const real *panel, const real **asks, ssize_t by, real *x) {
   const ssize_t apart = NR;
   for (ssize_t tile = 0; tile < count; tile++, x += height * apart) {
     const real *b = panel, *ask = asks[tile];
     ROWS(ZERO)
-    for (ssize_t t = 0; t < taps; t++, rows += height) {
-      ssize_t k = 0;
-      ROWS(FROM)
+    ROWS(ROW)
+    for (ssize_t t = 0; t < taps; t++) {
+      ssize_t k = jump ? jump[t] : 0, stop = k + run;
+      if (!jump || !t) {
+        ROWS(FROM)
+        rows += height;
+      }
       /* a narrow one takes two entries of each row at a time: fewer pointers to load */
-      for (; halves == 1 && k + 2 <= run; k += 2, b += 2 * LANES) {
+      for (; halves == 1 && k + 2 <= stop; k += 2, b += 2 * LANES) {
         vec b0 = load(b), b1 = load(b + LANES);
         ROWS(BY_POINTER_TWICE)
       }
-      for (; k < run; k++, b += halves * LANES, ask += by) {
+      for (; k < stop; k++, b += halves * LANES, ask += by) {
         vec b0 = load(b), b1 = halves == 2 ? load(b + LANES) : b0;
         if (halves == 2) prefetch_far(ask);
         ROWS(BY_POINTER)
@@ -97,8 +103,8 @@ INLINE void point_of(const int height, const int halves, ssize_t count, ssize_t 
   }
 }
 
-/* g [height, NR], its rows `apart`. Pixel m's entries are at a + m stride, or at rows[m] + stride if
-   there are rows. Each asks for the entry at `ask`, which moves on by `by`. */
+/* g [height, NR], its rows `apart`. Pixel m's entries are at a + m stride, or at
+   rows[m] + stride if there are rows. Each asks for the entry at `ask`, which moves on by `by`. */
 INLINE void adjoint_of(const int height, const int halves, ssize_t pixels,
                        const real **rows, ssize_t stride, const real *a, const real *e,
                        const real *ask, ssize_t by, real *x, ssize_t apart,
@@ -116,12 +122,12 @@ INLINE void adjoint_of(const int height, const int halves, ssize_t pixels,
 
 #define FORWARD(h) \
   case h: \
-    if (narrow) forward_of(h, 1, count, taps, run, rows, b, asks, by, x); \
-    else forward_of(h, 2, count, taps, run, rows, b, asks, by, x); \
+    if (narrow) forward_of(h, 1, count, taps, run, rows, jump, b, asks, by, x); \
+    else forward_of(h, 2, count, taps, run, rows, jump, b, asks, by, x); \
     break;
 static void forward_tile(ssize_t height, int narrow, ssize_t count, ssize_t taps,
-                         ssize_t run, const real **rows, const real *b,
-                         const real **asks, ssize_t by, real *x) {
+                         ssize_t run, const real **rows, const ssize_t *jump,
+                         const real *b, const real **asks, ssize_t by, real *x) {
   switch (height) { HEIGHTS(FORWARD) }
 }
 
