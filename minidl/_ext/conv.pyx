@@ -23,6 +23,7 @@ COLUMNS = NR
 
 cdef enum:
     DEEP = 4  # groups of rows between two visits of the tail: 7 KiB
+    DEPTH = 768  # rows of w: deeper products ask for the x of some groups at once
     NEAR = 1 << 20  # bytes that stay in an L2 cache of 2 MiB, a Xeon's, beside others
 
 
@@ -303,51 +304,64 @@ cdef class Product(Kernel):
             self.total * block // self.blocks, self.total * (block + 1) // self.blocks,
             split * panels // self.split, (split + 1) * panels // self.split,
             after * panels // self.split,
-            self.total * ((item + 1) // self.split % self.blocks) // self.blocks,
             <const real**>pointers + BLOCK, <Py_ssize_t*>pointers)
 
     cdef void block(
         self, Py_ssize_t m, Py_ssize_t end, Py_ssize_t panel, Py_ssize_t stop,
-        Py_ssize_t after, Py_ssize_t coming, const real** rows, Py_ssize_t* at
+        Py_ssize_t after, const real** rows, Py_ssize_t* at
     ) noexcept nogil:
         """Rows m to end, in groups of about equal height; panels `panel` to `stop`,
-        with `after` and row `coming` to follow.
+        with `after` to follow.
 
-        What lies beyond the L2 cache is asked for ahead: the next panel, a part in each
-        group; or where the weights stay there, z of the next group but one."""
+        What lies beyond the L2 cache is asked for ahead. Where the weights do, that is
+        the next panel, a part of it in each group. Else it is what the next group but
+        one needs: first of z, then of x, a cache line of each row by turns; of x from
+        the start where rows of z are short."""
         cdef Py_ssize_t taps = self.grid.taps, run = self.grid.run
         cdef Py_ssize_t marks = self.grid.marks
         cdef Py_ssize_t groups = (end - m + MR - 1) // MR, p, count
         cdef Py_ssize_t height = (end - m + groups - 1) // groups
-        cdef Py_ssize_t size = taps * run * NR, first = panel, next, r, k, by
+        cdef Py_ssize_t size = taps * run * NR, first = panel, next, r, k
+        cdef Py_ssize_t wide, step, by
+        cdef bint narrow, writes
+        cdef const real* ahead
         cdef const real* asks[DEEP]
         cdef real tile[DEEP * MR * NR]
         for p in range(groups):
             point(&self.grid, self.z, self.zeros, m + p * height, end, height, height,
                   rows + p * height * marks)
         self.spots(m, end - m, at)
-        by = NR // groups + 1
-        if not self.far_w:
-            by = height * self.grid.step_w * self.grid.c // max(1, taps * run) + 1
         while panel < stop:
             p, next = 0, panel + 1 if panel + 1 < stop else after
+            wide = self.grid.step_w * self.grid.c
+            narrow = self.filters - panel * NR <= LANES  # asks for nothing
+            writes = (self.far_x and not narrow and taps * run <= DEPTH
+                      and (panel > first or wide <= NR))
+            if self.far_w:
+                ahead, step = self.packed + next * size, size // groups
+                by = NR // groups + 1
+            elif writes:
+                by = self.stride_w * self.x_c
+                step = height * by
+                ahead = self.x + at[0] + 2 * step + panel * NR
+            elif panel == first:
+                step = height * wide
+                ahead = last_tap(&self.grid, self.z, m) + 2 * step
+                by = step // max(1, taps * run) + 1
+            else:
+                ahead, step, by = self.packed + panel * size, 0, 0
             while p < groups:
                 count = min(<Py_ssize_t>DEEP, groups - p)
                 for k in range(count):
-                    r = (p + k + 2) * height
-                    if self.far_w:
-                        asks[k] = self.packed + next * size + (p + k) * size // groups
-                    elif panel > first or self.filters <= LANES:
-                        asks[k] = self.packed + panel * size
-                    else:
-                        r += m if p + k + 2 < groups else coming - groups * height
-                        asks[k] = last_tap(&self.grid, self.z, r)
-                if self.far_x:
+                    asks[k] = ahead + (p + k) * step
+                    if writes and (p + k) % 2:
+                        asks[k] += LANES
+                if self.far_x and not writes:
                     for r in range(p * height, min((p + count) * height, end - m)):
                         prefetch_write(self.x + at[r] + panel * NR)
                         prefetch_write(self.x + at[r] + panel * NR + LANES)
                 forward_tile(
-                    height, self.filters - panel * NR <= LANES, count, taps, run,
+                    height, narrow, count, taps, run,
                     rows + p * height * marks,
                     self.grid.jump if self.grid.whole else NULL,
                     self.packed + panel * size, asks, by, tile)
