@@ -128,6 +128,35 @@ def test_convolution_adjoints_equal_naive_loops(level, seed):
     np.testing.assert_array_equal(g["b"], epsilon.sum((0, 1, 2)))
 
 
+@pytest.mark.parametrize(
+    ("shape", "f", "kernel", "stride", "pad"),
+    [
+        ((4, 64, 64, 32), 256, 1, 1, 0),  # a large x
+        ((1, 14, 14, 1024), 320, 1, 1, 0),  # large weights, and one sum for g
+        ((1, 28, 28, 256), 512, 3, 2, 1),
+        ((2, 120, 120, 3), 64, 7, 2, 3),  # short rows of z, a large x
+        ((1, 31, 29, 128), 96, 3, 1, 2),
+    ],
+)
+def test_large_convolutions_are_exact(level, shape, f, kernel, stride, pad):
+    """Where arrays do not fit a cache, work is split and asked for in other ways."""
+    rng = np.random.default_rng(0)
+    op = Conv(f, kernel, stride, pad, algorithm="rows")
+    z, w = whole(rng, shape), whole(rng, (kernel, kernel, shape[-1], f))
+    taps = reference.im2col(z.astype(float), (kernel, kernel), stride, pad)
+    x = taps @ w.reshape(-1, f).astype(float)
+    epsilon, v = whole(rng, x.shape), whole(rng, shape).astype(float)
+    g_w = taps.reshape(-1, taps.shape[-1]).T @ epsilon.reshape(-1, f).astype(float)
+    image = reference.im2col(v, (kernel, kernel), stride, pad) @ w.reshape(-1, f)
+    for threads in (1, 2, 3):
+        _ext.set_threads(threads)
+        theta = {"w": w, "b": np.zeros(f, "float32")}
+        found, delta, g = both(op, z, theta, epsilon)
+        np.testing.assert_array_equal(found, x)
+        np.testing.assert_array_equal(g["w"].reshape(g_w.shape), g_w)
+        assert (image * epsilon).sum() == (v * delta).sum()
+
+
 @pytest.mark.parametrize("block", range(4))
 def test_depthwise_convolution_equals_naive_loops(level, block):
     for seed in range(30 * block, 30 * block + 30):
