@@ -160,6 +160,26 @@ INLINE void store_part(real *p, vec v, ssize_t n) {
   memcpy(p, &v, n * sizeof(real));
 #endif
 }
+/* r, LANES vectors, as a matrix: its transpose. The bits of row and lane are exchanged one
+   by one. */
+INLINE void transpose(vec *r) {
+#pragma GCC unroll 4
+  for (int bit = 1; bit < LANES; bit *= 2) {
+    vmask even, odd;
+#pragma GCC unroll 16
+    for (int l = 0; l < LANES; l++) {
+      even[l] = l & bit ? LANES + l - bit : l;
+      odd[l] = l & bit ? LANES + l : l + bit;
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < LANES; i++)
+      if (!(i & bit)) {
+        vec a = r[i], b = r[i + bit];
+        r[i] = __builtin_shuffle(a, b, even);
+        r[i + bit] = __builtin_shuffle(a, b, odd);
+      }
+  }
+}
 /* the sum of all lanes, and the largest: by halves, always in the same order */
 INLINE real total(vec v) {
   real sum[LANES];

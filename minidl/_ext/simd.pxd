@@ -35,4 +35,5 @@ cdef extern from "simd.h" nogil:
     vec load_part(const real* p, Py_ssize_t n)
     void store_part(real* p, vec v, Py_ssize_t n)
     real total(vec v)
+    void transpose(vec* r)
     real largest(vec v)
