@@ -24,9 +24,9 @@ __all__ = [
 ]
 
 ROOMS = (
-    "elementwise", "conv", "dense", "local", "structure", "pool", "windowsum", "maxout",
-    "resize", "lrn", "im2col", "norm", "optim", "softmax", "loss", "rbf", "dropout",
-    "winograd", "depthwise", "peak", "pixels",
+    "elementwise", "conv", "correlate", "dense", "local", "structure", "pool",
+    "windowsum", "maxout", "resize", "lrn", "im2col", "norm", "optim", "softmax", "loss",
+    "rbf", "dropout", "winograd", "depthwise", "peak", "pixels",
 )
 LEVELS = ("v2", "v3", "v4")
 

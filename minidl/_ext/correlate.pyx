@@ -1,0 +1,264 @@
+"""What the weights get: sums over the positions of a Grid.
+
+    Correlate   g = im2col(z)^T epsilon, im2col never stored
+    SumRows     g = sum of epsilon
+"""
+
+from libc.string cimport memcpy, memset
+
+from minidl._ext.grid cimport NEAR, Grid, grid_of, last_tap, numbers, point, zero
+from minidl._ext.kernel cimport Kernel, parts
+from minidl._ext.simd cimport CHUNK, LANES, MR, NR, real
+from minidl._ext.tile cimport adjoint_by_rows
+
+cdef str KIND = "d" if sizeof(real) == 8 else "f"
+
+
+cdef class Correlate(Kernel):
+    """g[offset_t + l down + f across] = sum over positions m of z_t[m, l] epsilon[m, f]
+
+    The positions are split into `parts`, each with a sum of its own, added in order:
+    the same bits for any number of threads."""
+
+    cdef Grid grid
+    cdef const real* z
+    cdef const real* zeros
+    cdef const real* epsilon
+    cdef real* g
+    cdef real* sums  # [parts][panels][taps run][NR]
+    cdef char* slots  # per thread: pointers [taps][CHUNK], then a packed panel
+    cdef Py_ssize_t filters, e_h, e_w, e_c, stride_h, stride_w, start_h, start_w
+    cdef Py_ssize_t parts, groups, total, taps, each, down, across
+    cdef bint gathering
+    cdef bint direct  # one sum is g itself
+    cdef Py_ssize_t* offsets
+
+    def __init__(self, z, epsilon, g, about, down, across, scratch):
+        self.grid = grid_of(self, about)
+        self.filters = about.filters
+        _, self.e_h, self.e_w, self.e_c = about.target
+        self.stride_h, self.stride_w = about.spread
+        self.start_h, self.start_w = about.start
+        self.offsets = numbers(self, about.offsets)
+        self.taps = len(about.offsets) // about.beside
+        self.each = self.filters // about.beside
+        self.down, self.across = down, across
+        self.z = <const real*>self.read(z, KIND) + <Py_ssize_t>about.channel
+        self.epsilon = <const real*>self.read(epsilon, KIND) + <Py_ssize_t>about.into
+        self.g = <real*>self.write(g, KIND)
+        self.zeros = zero(self, self.grid.run)
+        self.groups, self.parts = Correlate.shares(about)
+        self.direct = (
+            self.parts == 1 and across == 1 and about.beside == 1
+            and self.filters % NR == 0 and self.taps == self.grid.taps)
+        self.total = self.grid.n * self.grid.rows * self.grid.cols
+        panels = (self.filters + NR - 1) // NR
+        cdef Py_ssize_t size = self.parts * panels * NR * sizeof(real)
+        size *= self.grid.taps * self.grid.run
+        self.slots = <char*>self.write(scratch, "B")
+        self.sums = <real*>self.slots
+        self.slots += size
+
+    @staticmethod
+    def shares(about):
+        """In how many groups the panels are split, and in how many parts the positions.
+
+        Each group reads all of z, and each part has sums of its own: of the splits that
+        make work for 16, the one that reads and writes least."""
+        panels, inner, best = -(-about.filters // NR), about.inner, None
+        total = about.source[0] * about.positions[0] * about.positions[1]
+        new = min(inner, about.step[0] * about.step[1] * about.source[3])
+        for groups in range(1, panels + 1):
+            cuts = max(1, min(-(-16 // groups), total // CHUNK))
+            sums = -(-panels // groups) * inner * NR
+            cost = total * new * groups
+            cost += inner * about.filters * (1 if cuts == 1 else 2 * cuts + 1)
+            rank = sums * sizeof(real) > NEAR, groups * cuts < 16, cost
+            best = min(best or (rank, groups, cuts), (rank, groups, cuts))
+        return best[1:]
+
+    @staticmethod
+    def scratch(about, threads):
+        """Bytes of sums, pointers and packed panels."""
+        panels = -(-about.filters // NR)
+        taps = len(about.taps)
+        sums = Correlate.shares(about)[1] * panels * taps * about.run * NR
+        sums += threads * CHUNK * NR
+        return sums * sizeof(real) + threads * CHUNK * taps * sizeof(void*)
+
+    cdef void run(self) noexcept nogil:
+        cdef Py_ssize_t inner = self.grid.taps * self.grid.run
+        self.gathering = False
+        self.share(self.parts * self.groups, self.total * inner * self.filters // 8)
+        if self.direct:
+            return
+        self.gathering = True
+        self.share(inner // self.taps, inner * self.filters * self.parts)
+
+    cdef void part(self, Py_ssize_t item, int slot) noexcept nogil:
+        cdef Py_ssize_t panels = (self.filters + NR - 1) // NR
+        cdef Py_ssize_t size = CHUNK * self.grid.taps * sizeof(void*)
+        size += CHUNK * NR * sizeof(real)
+        if self.gathering:
+            self.gather(item, panels)
+        else:
+            self.sum(item // self.groups, item % self.groups, self.slots + slot * size)
+
+    cdef void sum(
+        self, Py_ssize_t part, Py_ssize_t group, char* slot
+    ) noexcept nogil:
+        """The sum over one part of the positions, for one group of panels.
+
+        It goes chunk by chunk. The first tiles of a chunk ask for epsilon of the next,
+        those after them for its z: a column of cache lines each."""
+        cdef Py_ssize_t taps = self.grid.taps, run = self.grid.run
+        cdef Py_ssize_t panels = (self.filters + NR - 1) // NR
+        cdef Py_ssize_t m = self.total * part // self.parts
+        cdef Py_ssize_t stop = self.total * (part + 1) // self.parts
+        cdef Py_ssize_t count, t, l, height, heights = (run + MR - 1) // MR
+        cdef Py_ssize_t even = (run + heights - 1) // heights  # of about equal height
+        cdef Py_ssize_t panel = group * panels // self.groups, size = taps * run * NR
+        cdef Py_ssize_t end = (group + 1) * panels // self.groups, p
+        cdef bint narrow
+        cdef real* sums = self.sums + (part * panels + panel) * size
+        cdef real* to
+        cdef const real* e_next
+        cdef const real* z_next
+        cdef const real* ask
+        cdef Py_ssize_t asked, by, lines = (end - panel) * (NR // LANES)
+        cdef Py_ssize_t chunks = (stop - m + CHUNK - 1) // CHUNK
+        cdef const real** rows = <const real**>slot
+        cdef const real** taken
+        cdef Py_ssize_t jump
+        cdef real* e = <real*>(slot + CHUNK * taps * sizeof(void*))
+        cdef Py_ssize_t apart = self.down if self.direct else NR
+        cdef bint add = False
+        while m < stop:
+            count = (stop - m + chunks - 1) // chunks
+            chunks -= 1
+            point(&self.grid, self.z, self.zeros, m, stop, count, CHUNK, rows)
+            e_next = self.epsilon + (m + count) * self.e_c + panel * NR
+            z_next = last_tap(&self.grid, self.z, m + count)
+            asked = 0
+            for p in range(panel, end):
+                self.pack(m, count, p, e)
+                narrow = self.filters - p * NR <= LANES
+                for t in range(taps):
+                    to = sums + (p - panel) * size + t * run * NR
+                    taken = rows if self.grid.whole else rows + t * CHUNK
+                    jump = self.grid.jump[t] if self.grid.whole else 0
+                    if self.direct:
+                        to = self.g + self.offsets[t] + p * NR
+                    for l in range(heights):
+                        height = min(even, run - l * even)
+                        ask, by = e, 0
+                        if asked < lines:
+                            ask, by = e_next + asked * LANES, self.e_c
+                        elif (asked - lines) * LANES < run:
+                            ask = z_next + (asked - lines) * LANES
+                            by = self.grid.step_w * self.grid.c
+                        asked += 1
+                        adjoint_by_rows(
+                            height, narrow, count, taken, jump + l * even, e,
+                            ask, by, to, apart, add)
+                        to += height * apart
+            m += count
+            add = True
+
+    cdef void pack(
+        self, Py_ssize_t m, Py_ssize_t count, Py_ssize_t panel, real* e
+    ) noexcept nogil:
+        """Columns of epsilon at positions m on, side by side."""
+        cdef Py_ssize_t width = min(<Py_ssize_t>NR, self.filters - panel * NR)
+        cdef Py_ssize_t wide = LANES if width <= LANES else NR
+        cdef Py_ssize_t area = self.grid.rows * self.grid.cols, k, image, i, j
+        image, j = m // area, m % area
+        i = j // self.grid.cols
+        j = j % self.grid.cols
+        if width < wide:
+            memset(e, 0, count * wide * sizeof(real))
+        for k in range(count):
+            memcpy(
+                e + k * wide,
+                self.epsilon + panel * NR
+                + ((image * self.e_h + i * self.stride_h + self.start_h) * self.e_w
+                   + j * self.stride_w + self.start_w) * self.e_c,
+                width * sizeof(real))
+            j += 1
+            if j == self.grid.cols:
+                j = 0
+                i += 1
+                if i == self.grid.rows:
+                    i = 0
+                    image += 1
+
+    cdef void gather(self, Py_ssize_t l, Py_ssize_t panels) noexcept nogil:
+        """Entry l of each tap of g: the parts in order. The first of the positions
+        beside each other comes to a tap before the others."""
+        cdef Py_ssize_t inner = self.grid.taps * self.grid.run, part, panel, q, width
+        cdef Py_ssize_t beside = self.filters // self.each, t, p, column
+        cdef real total[NR]
+        cdef real* one
+        cdef real* g
+        for t in range(self.taps):
+            for panel in range(panels):
+                memset(total, 0, NR * sizeof(real))
+                for part in range(self.parts):
+                    one = self.sums + NR * (
+                        (part * panels + panel) * inner + t * (inner // self.taps) + l)
+                    for q in range(NR):
+                        total[q] += one[q]
+                width = min(<Py_ssize_t>NR, self.filters - panel * NR)
+                if beside == 1:
+                    g = self.g + self.offsets[t] + l * self.down
+                    for q in range(width):
+                        g[(panel * NR + q) * self.across] = total[q]
+                    continue
+                for q in range(width):
+                    p = (panel * NR + q) // self.each
+                    column = (panel * NR + q) % self.each
+                    if self.offsets[t * beside + p] >= 0:
+                        g = self.g + self.offsets[t * beside + p]
+                        g += l * self.down + column * self.across
+                        g[0] = total[q] if p == 0 else g[0] + total[q]
+
+
+cdef class SumRows(Kernel):
+    """g[f] = sum over m of epsilon[m, f], in `parts` that do not depend on threads"""
+
+    cdef const real* epsilon
+    cdef real* g
+    cdef real* sums
+    cdef Py_ssize_t rows, f, parts
+
+    def __init__(self, epsilon, g, scratch):
+        self.f = g.size
+        self.rows = epsilon.size // self.f
+        self.parts = parts(self.rows, epsilon.size)
+        self.epsilon = <const real*>self.read(epsilon, KIND)
+        self.g = <real*>self.write(g, KIND)
+        self.sums = <real*>self.write(scratch, "B")
+
+    @staticmethod
+    def scratch(rows, f):
+        """Bytes of partial sums."""
+        return parts(rows, rows * f) * f * sizeof(real)
+
+    cdef void run(self) noexcept nogil:
+        cdef Py_ssize_t k, q
+        self.share(self.parts, self.rows * self.f)
+        for q in range(self.f):
+            self.g[q] = 0
+        for k in range(self.parts):
+            for q in range(self.f):
+                self.g[q] += self.sums[k * self.f + q]
+
+    cdef void part(self, Py_ssize_t k, int slot) noexcept nogil:
+        cdef Py_ssize_t f = self.f, m, q
+        cdef real* sums = self.sums + k * f
+        cdef const real* e
+        memset(sums, 0, f * sizeof(real))
+        for m in range(self.rows * k // self.parts, self.rows * (k + 1) // self.parts):
+            e = self.epsilon + m * f
+            for q in range(f):
+                sums[q] += e[q]
