@@ -9,12 +9,13 @@ from .._ext import kernels
 from ..spec import Array, Book
 from .grid import Geometry
 
-# Multiply-adds that the transforms of one entry cost, in the time of a product's: set
-# by hand after timing 13 shapes, c and f from 16 to 512, on AVX-512 (Zen 4, 2 cores).
-TRANSFORM = 24
-# A tile's share of reading the 36 transformed filters, in the same measure: with few
-# tiles that is most of the time.
-FEW = 16
+# Multiply-adds that the transforms of one entry cost, in the time of a product's, and
+# that each of the 36 transformed filters costs beside its products: to read it, where
+# the L2 cache holds them all, and where it does not. Set by hand after timing 27 shapes
+# on AVX-512 (Xeon, 2 MB of L2, 2 cores), c and f from 8 to 512 and 1 to 4096 tiles.
+TRANSFORM = 14
+NEAR, FAR = 5, 13
+HELD = 4_000_000  # bytes, of both cores' L2
 
 
 def suits(shape: Geometry, itemsize: int) -> bool:
@@ -25,13 +26,14 @@ def suits(shape: Geometry, itemsize: int) -> bool:
     taps = shape.kernel[0]
     if max(max(p) for p in shape.pad) >= taps:
         return False
-    wide = kernels(itemsize).COLUMNS
+    wide = kernels(itemsize).COLUMNS // 2
     c, f = shape.c, -(-shape.f // wide) * wide
     if c < 8:
         return False
     spots = tiles(shape.n, shape.out, taps)
     rows = taps**2 * shape.n * prod(shape.out) * c * f
-    return 36 * (spots * (c * f + TRANSFORM * (c + f)) + FEW * c * f) < rows
+    read = NEAR if 36 * c * f * itemsize < HELD else FAR
+    return 36 * (spots * (c * f + TRANSFORM * (c + f)) + read * c * f) < rows
 
 
 def tiles(n: int, out: tuple[int, int], taps: int) -> int:
