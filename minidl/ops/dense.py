@@ -48,13 +48,14 @@ class Dense(Op):
         back = max(k.DenseWeights.scratch(*x, threads), sum_bytes(x, itemsize))
         if z[0] < MANY:
             return Book(scratch=k.Dense.scratch(*z, x[1]), adjoint_scratch=back)
-        found = rows.book(pixel(*z, x[1]), threads, itemsize)
+        found = rows.book(pixel(z[0], z[1], x[1]), threads, itemsize)
         return replace(found, adjoint_scratch=max(found.adjoint_scratch, back))
 
     def prepare(self, theta: Any) -> Any:
         if not hasattr(theta, "rows"):
             return None
-        return rows.prepare(pixel(1, *theta.w.shape), theta)
+        i, o = theta.w.shape
+        return rows.prepare(pixel(1, i, o), theta)
 
     def forward(
         self, z: Any, theta: Any, x: Any, tape: Any, scratch: Any, tail: Any = None
@@ -62,9 +63,9 @@ class Dense(Op):
         b = theta.b if self.bias else None
         if len(z) < MANY:
             return kernels(x).Dense(z, theta.w, b, x, scratch, tail)
+        shape = pixel(len(z), z.shape[1], x.shape[1])
         image, into = z[:, None, None], x[:, None, None]
-        return rows.forward(pixel(*z.shape, x.shape[1]), image, theta, into, scratch, b,
-                            tail)
+        return rows.forward(shape, image, theta, into, scratch, b, tail)
 
     def adjoint(
         self, epsilon: Any, z: Any, theta: Any, x: Any, tape: Any, scratch: Any,
@@ -74,7 +75,8 @@ class Dense(Op):
         if delta is not None and len(delta) < MANY:
             made.append(k.DenseDelta(epsilon, theta.w, delta))
         elif delta is not None:
-            shape, into = pixel(*delta.shape, self.units), delta[:, None, None]
+            n, i = delta.shape
+            shape, into = pixel(n, i, self.units), delta[:, None, None]
             made += rows.delta(shape, theta.w, epsilon[:, None, None], into, scratch)
         if g.w is not None:
             made.append(k.DenseWeights(z, epsilon, g.w, scratch, theta.w))
