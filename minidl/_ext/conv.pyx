@@ -8,7 +8,10 @@
 from libc.string cimport memcpy, memset
 
 from minidl._ext.finish cimport Finish, finish_of, finish_rows
-from minidl._ext.grid cimport NEAR, Grid, grid_of, last_tap, numbers, point, zero
+from minidl._ext.grid cimport (
+    NEAR, Grid, Spot, go_on, grid_of, last_tap, numbers, point, spot_of, target_of,
+    zero,
+)
 from minidl._ext.kernel cimport Kernel
 from minidl._ext.simd cimport BLOCK, LANES, MR, NR, prefetch_write, real
 from minidl._ext.tile cimport forward_tile
@@ -125,16 +128,12 @@ cdef class Product(Kernel):
     cdef Finish end
     cdef Finish each  # of one of the positions beside each other
     cdef real* ends  # b, scale and shift of all of them
-    cdef Py_ssize_t filters, x_h, x_w, x_c, stride_h, stride_w, start_h, start_w
-    cdef Py_ssize_t total, blocks, split, beside
+    cdef Py_ssize_t filters, total, blocks, split, beside
     cdef bint far_x, far_w  # beyond the L2 cache
 
     def __init__(self, z, packed, x, about, scratch, b=None, tail=None):
         self.grid = grid_of(self, about)
         self.filters = about.filters
-        _, self.x_h, self.x_w, self.x_c = about.target
-        self.stride_h, self.stride_w = about.spread
-        self.start_h, self.start_w = about.start
         panels = (self.filters + NR - 1) // NR
         size = panels * self.grid.taps * self.grid.run * NR
         self.z = <const real*>self.read(z, KIND) + <Py_ssize_t>about.channel
@@ -189,8 +188,8 @@ cdef class Product(Kernel):
         self.block(
             self.total * block // self.blocks, self.total * (block + 1) // self.blocks,
             split * panels // self.split, (split + 1) * panels // self.split,
-            after * panels // self.split,
-            <const real**>pointers + BLOCK, <Py_ssize_t*>pointers)
+            after * panels // self.split, <const real**>pointers + BLOCK,
+            <Py_ssize_t*>pointers)
 
     cdef void block(
         self, Py_ssize_t m, Py_ssize_t end, Py_ssize_t panel, Py_ssize_t stop,
@@ -227,7 +226,7 @@ cdef class Product(Kernel):
                 ahead, step = self.packed + next * size, size // groups
                 by = NR // groups + 1
             elif writes:
-                by = self.stride_w * self.x_c
+                by = self.grid.spread_w * self.grid.x_c
                 step = height * by
                 ahead = self.x + at[0] + 2 * step + panel * NR
             elif panel == first:
@@ -247,8 +246,7 @@ cdef class Product(Kernel):
                         prefetch_write(self.x + at[r] + panel * NR)
                         prefetch_write(self.x + at[r] + panel * NR + LANES)
                 forward_tile(
-                    height, narrow, count, taps, run,
-                    rows + p * height * marks,
+                    height, narrow, count, taps, run, rows + p * height * marks,
                     self.grid.jump if self.grid.whole else NULL,
                     self.packed + panel * size, asks, by, tile)
                 finish_rows(
@@ -262,17 +260,8 @@ cdef class Product(Kernel):
         self, Py_ssize_t m, Py_ssize_t count, Py_ssize_t* at
     ) noexcept nogil:
         """Where the positions from m on lie in x."""
-        cdef Py_ssize_t area = self.grid.rows * self.grid.cols, r, image, i, j
-        image, j = m // area, m % area
-        i = j // self.grid.cols
-        j = j % self.grid.cols
+        cdef Py_ssize_t r
+        cdef Spot spot = spot_of(&self.grid, m)
         for r in range(count):
-            at[r] = ((image * self.x_h + i * self.stride_h + self.start_h) * self.x_w
-                     + j * self.stride_w + self.start_w) * self.x_c
-            j += 1
-            if j == self.grid.cols:
-                j = 0
-                i += 1
-                if i == self.grid.rows:
-                    i = 0
-                    image += 1
+            at[r] = target_of(&self.grid, &spot)
+            go_on(&self.grid, &spot)

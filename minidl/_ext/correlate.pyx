@@ -6,7 +6,10 @@
 
 from libc.string cimport memcpy, memset
 
-from minidl._ext.grid cimport NEAR, Grid, grid_of, last_tap, numbers, point, zero
+from minidl._ext.grid cimport (
+    NEAR, Grid, Spot, go_on, grid_of, last_tap, numbers, point, spot_of, target_of,
+    zero,
+)
 from minidl._ext.kernel cimport Kernel, parts
 from minidl._ext.simd cimport CHUNK, LANES, MR, NR, real
 from minidl._ext.tile cimport adjoint_by_rows
@@ -27,8 +30,7 @@ cdef class Correlate(Kernel):
     cdef real* g
     cdef real* sums  # [parts][panels][taps run][NR]
     cdef char* slots  # per thread: pointers [taps][CHUNK], then a packed panel
-    cdef Py_ssize_t filters, e_h, e_w, e_c, stride_h, stride_w, start_h, start_w
-    cdef Py_ssize_t parts, groups, total, taps, each, down, across
+    cdef Py_ssize_t filters, parts, groups, total, taps, each, down, across
     cdef bint gathering
     cdef bint direct  # one sum is g itself
     cdef Py_ssize_t* offsets
@@ -36,9 +38,6 @@ cdef class Correlate(Kernel):
     def __init__(self, z, epsilon, g, about, down, across, scratch):
         self.grid = grid_of(self, about)
         self.filters = about.filters
-        _, self.e_h, self.e_w, self.e_c = about.target
-        self.stride_h, self.stride_w = about.spread
-        self.start_h, self.start_w = about.start
         self.offsets = numbers(self, about.offsets)
         self.taps = len(about.offsets) // about.beside
         self.each = self.filters // about.beside
@@ -137,7 +136,7 @@ cdef class Correlate(Kernel):
             count = (stop - m + chunks - 1) // chunks
             chunks -= 1
             point(&self.grid, self.z, self.zeros, m, stop, count, CHUNK, rows)
-            e_next = self.epsilon + (m + count) * self.e_c + panel * NR
+            e_next = self.epsilon + (m + count) * self.grid.x_c + panel * NR
             z_next = last_tap(&self.grid, self.z, m + count)
             asked = 0
             for p in range(panel, end):
@@ -153,7 +152,7 @@ cdef class Correlate(Kernel):
                         height = min(even, run - l * even)
                         ask, by = e, 0
                         if asked < lines:
-                            ask, by = e_next + asked * LANES, self.e_c
+                            ask, by = e_next + asked * LANES, self.grid.x_c
                         elif (asked - lines) * LANES < run:
                             ask = z_next + (asked - lines) * LANES
                             by = self.grid.step_w * self.grid.c
@@ -171,26 +170,15 @@ cdef class Correlate(Kernel):
         """Columns of epsilon at positions m on, side by side."""
         cdef Py_ssize_t width = min(<Py_ssize_t>NR, self.filters - panel * NR)
         cdef Py_ssize_t wide = LANES if width <= LANES else NR
-        cdef Py_ssize_t area = self.grid.rows * self.grid.cols, k, image, i, j
-        image, j = m // area, m % area
-        i = j // self.grid.cols
-        j = j % self.grid.cols
+        cdef const real* epsilon = self.epsilon + panel * NR
+        cdef Spot at = spot_of(&self.grid, m)
+        cdef Py_ssize_t k
         if width < wide:
             memset(e, 0, count * wide * sizeof(real))
         for k in range(count):
-            memcpy(
-                e + k * wide,
-                self.epsilon + panel * NR
-                + ((image * self.e_h + i * self.stride_h + self.start_h) * self.e_w
-                   + j * self.stride_w + self.start_w) * self.e_c,
-                width * sizeof(real))
-            j += 1
-            if j == self.grid.cols:
-                j = 0
-                i += 1
-                if i == self.grid.rows:
-                    i = 0
-                    image += 1
+            memcpy(e + k * wide, epsilon + target_of(&self.grid, &at),
+                   width * sizeof(real))
+            go_on(&self.grid, &at)
 
     cdef void gather(self, Py_ssize_t l, Py_ssize_t panels) noexcept nogil:
         """Entry l of each tap of g: the parts in order. The first of the positions

@@ -1,4 +1,4 @@
-"""Where the rows of a product are found: minidl.ops.grid's Grid for the kernels.
+"""Where the rows of a product come from and go to: minidl.ops.grid's Grid for kernels.
 
 For position (i, j) and tap t a row holds the `run` numbers from source pixel
 (i step + tap) on. The same grids serve the convolution, its transpose (one grid per
@@ -22,8 +22,13 @@ cdef struct Grid:
     Py_ssize_t* tap_h
     Py_ssize_t* tap_w
     Py_ssize_t* jump  # from a position's pixel to its taps' entries
+    Py_ssize_t x_h, x_w, x_c, spread_h, spread_w, start_h, start_w  # the target
     bint whole  # all taps of all positions lie inside
     Py_ssize_t marks  # pointers of a position: to each tap, or to its pixel alone
+
+
+cdef struct Spot:  # a position
+    Py_ssize_t image, i, j
 
 
 cdef inline Py_ssize_t* numbers(Kernel kernel, values) except NULL:
@@ -55,6 +60,9 @@ cdef inline Grid grid_of(Kernel kernel, about) except *:
     grid.n, grid.h, grid.w, grid.c = about.source
     grid.rows, grid.cols = about.positions
     grid.step_h, grid.step_w = about.step
+    _, grid.x_h, grid.x_w, grid.x_c = about.target
+    grid.spread_h, grid.spread_w = about.spread
+    grid.start_h, grid.start_w = about.start
     grid.taps, grid.run = len(about.taps), about.run
     down, right = [t[0] for t in about.taps], [t[1] for t in about.taps]
     grid.low_h, grid.high_h = inside(down, grid.h, grid.step_h)
@@ -71,6 +79,39 @@ cdef inline Grid grid_of(Kernel kernel, about) except *:
     return grid
 
 
+cdef inline Spot spot_of(const Grid* grid, Py_ssize_t m) noexcept nogil:
+    """The m-th position."""
+    cdef Spot at
+    cdef Py_ssize_t area = grid.rows * grid.cols
+    at.image = m // area
+    at.i, at.j = m % area // grid.cols, m % area % grid.cols
+    return at
+
+
+cdef inline void go_on(const Grid* grid, Spot* at) noexcept nogil:
+    """To the next position."""
+    at.j += 1
+    if at.j == grid.cols:
+        at.j = 0
+        at.i += 1
+        if at.i == grid.rows:
+            at.i = 0
+            at.image += 1
+
+
+cdef inline Py_ssize_t source_of(const Grid* grid, const Spot* at) noexcept nogil:
+    """Where its pixel lies in the source."""
+    return grid.c * ((at.image * grid.h + at.i * grid.step_h) * grid.w
+                     + at.j * grid.step_w)
+
+
+cdef inline Py_ssize_t target_of(const Grid* grid, const Spot* at) noexcept nogil:
+    """Where its results lie in the target."""
+    return grid.x_c * (
+        (at.image * grid.x_h + at.i * grid.spread_h + grid.start_h) * grid.x_w
+        + at.j * grid.spread_w + grid.start_w)
+
+
 cdef inline void point(
     Grid* grid, const real* z, const real* zeros, Py_ssize_t m, Py_ssize_t stop,
     Py_ssize_t count, Py_ssize_t along, const real** into
@@ -80,28 +121,21 @@ cdef inline void point(
 
     Positions from `stop` on repeat the last one before it; entries outside the source
     point to zeros."""
-    cdef Py_ssize_t k, t, i, j, image, y, x, area = grid.rows * grid.cols
+    cdef Py_ssize_t k, t, y, x
     cdef const real* base
-    image, j = m // area, m % area
-    i = j // grid.cols
-    j = j % grid.cols
+    cdef Spot at = spot_of(grid, m)
     for k in range(count):
         if k and m + k < stop:
-            j += 1
-            if j == grid.cols:
-                j = 0
-                i += 1
-                if i == grid.rows:
-                    i = 0
-                    image += 1
-        y, x = i * grid.step_h, j * grid.step_w
-        base = z + ((image * grid.h + y) * grid.w + x) * grid.c
+            go_on(grid, &at)
+        base = z + source_of(grid, &at)
         if grid.whole:
             into[k] = base
-        elif grid.low_h <= i < grid.high_h and grid.low_w <= j < grid.high_w:
+        elif (grid.low_h <= at.i < grid.high_h and
+                grid.low_w <= at.j < grid.high_w):
             for t in range(grid.taps):
                 into[k + t * along] = base + grid.jump[t]
         else:
+            y, x = at.i * grid.step_h, at.j * grid.step_w
             for t in range(grid.taps):
                 if (0 <= y + grid.tap_h[t] < grid.h and
                         0 <= x + grid.tap_w[t] < grid.w):
@@ -114,8 +148,5 @@ cdef inline const real* last_tap(
     Grid* grid, const real* z, Py_ssize_t m
 ) noexcept nogil:
     """The entries of position m that no position before it has read."""
-    cdef Py_ssize_t area = grid.rows * grid.cols, j = m % area
-    cdef Py_ssize_t jump = grid.jump[grid.taps - 1] if grid.taps else 0
-    return z + jump + grid.c * (
-        (m // area * grid.h + j // grid.cols * grid.step_h) * grid.w
-        + j % grid.cols * grid.step_w)
+    cdef Spot at = spot_of(grid, m)
+    return z + source_of(grid, &at) + (grid.jump[grid.taps - 1] if grid.taps else 0)
