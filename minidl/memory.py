@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from bisect import insort
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from .plan import Region, Step
@@ -24,29 +24,45 @@ def root(regions: Sequence[Region], one: int) -> int:
 def alias(steps: Sequence[Step], regions: list[Region]) -> None:
     """Write over what is read for the last time, where the op allows it."""
     for i, step in enumerate(steps):
-        if step.do != "prepare" and (step.op is None or step.op.inplace):
-            if step.do == "adjoint":  # epsilon passes through a tail to what was added
-                passed = [one for one in step.others() if one is not None]
-                source, target = step.epsilon, (*passed, *step.delta)[0]
-            else:
-                source, target = step.z[0], step.x
+        for source, target, others in over(step):
             if source is None or target is None:
                 continue
             old, new = root(regions, source), root(regions, target)
             a, b = regions[old], regions[new]
-            rest = (*step.z[1:], *(() if step.do == "adjoint" else step.others()))
-            others = [r for r in rest if r is not None and root(regions, r) == old]
+            apart = all(root(regions, r) != old for r in others if r is not None)
             if (
                 a.last == i
                 and b.first == i
                 and old != new
-                and not others
+                and apart
                 and not a.pinned
                 and a.bytes == b.bytes
                 and regions[source].bytes == a.bytes
             ):
                 regions[new] = replace(b, of=old)
                 regions[old] = replace(a, last=b.last)
+
+
+def over(step: Step) -> Iterator[tuple[int | None, int | None, Sequence[int | None]]]:
+    """What may be written over what, as far as the op goes: source, target, and what
+    must lie elsewhere.
+
+    An op reads what it adds to its result entry by entry, each before it writes there.
+    """
+    if step.do == "prepare":
+        return
+    if step.do == "adjoint":  # epsilon passes through a tail to what was added
+        passed = [one for one in step.others() if one is not None]
+        if step.op and step.op.inplace:
+            yield step.epsilon, (*passed, *step.delta)[0], ()
+        if step.add is not None:
+            yield step.add, step.delta[0], (step.epsilon, *step.z)
+        return
+    others = step.others()
+    if step.op is None or step.op.inplace:
+        yield step.z[0], step.x, (*step.z[1:], *others)
+    for k, one in enumerate(others):
+        yield one, step.x, (*step.z, *others[:k], *others[k + 1 :])
 
 
 def place(regions: list[Region]) -> tuple[int, int]:

@@ -179,6 +179,22 @@ def test_memory_is_reused():
     assert len(aliased) == 10  # each tanh writes over what it reads
 
 
+def test_a_result_is_written_over_what_is_added_to_it():
+    z = dl.Input((9, 9, 8))
+    a = dl.relu(dl.conv(z, 8, 3, pad=1), name="a")
+    x = dl.relu(dl.add(a, dl.conv(dl.conv(a, 8, 3, pad=1), 8, 3, pad=1)), name="x")
+    net = dl.Model(z, x, dtype="float64")
+    forward, back = net.plan(2), net.plan(2, train=True)
+    at = {r.name: r.offset for r in forward.regions}
+    assert at["x"] == at["a"]
+    (last,) = (s for s in back.steps if s.add is not None)  # epsilon of a: two readers
+    assert back.regions[last.add].offset == back.regions[last.delta[0]].offset
+    # what is read as z too stays: each of its entries goes into several of x
+    net = dl.Model(z, dl.relu(dl.add(a, dl.conv(a, 8, 3, pad=1)), name="x"))
+    at = {r.name: r.offset for r in net.plan(2).regions}
+    assert at["x"] != at["a"]
+
+
 def test_values_that_live_on_are_not_written_over():
     z = dl.Input((5,))
     x = dl.relu(z, name="a")
