@@ -220,7 +220,7 @@ cdef class Product(Kernel):
             p, next = 0, panel + 1 if panel + 1 < stop else after
             wide = self.grid.step_w * self.grid.c
             narrow = self.filters - panel * NR <= LANES  # asks for nothing
-            writes = (self.far_x and not narrow and taps * run <= DEPTH
+            writes = (self.far_x and not (self.far_w or narrow) and taps * run <= DEPTH
                       and (panel > first or wide <= NR))
             if self.far_w:
                 ahead, step = self.packed + next * size, size // groups
