@@ -28,6 +28,9 @@
 #define ZERO(i) vec p##i = {0}, q##i = {0};
 #define ROW(i) const real *a##i;
 #define FROM(i) a##i = i < height ? rows[i] : 0;
+/* Eight pointers have a register. GCC 12 would keep some of the others in vector registers
+   that are free, and to move one back takes the place of a multiply-add. */
+#define SPILL(i) if (8 <= i && i < height) __asm__("" : "+m"(a##i));
 #define STEP(i, entry) \
   if (i < height) { \
     vec v = splat(entry); \
@@ -70,11 +73,13 @@ INLINE void forward_of(const int height, const int halves, ssize_t count, ssize_
       /* a narrow one takes two entries of each row at a time: fewer pointers to load */
       for (; halves == 1 && k + 2 <= stop; k += 2, b += 2 * LANES) {
         vec b0 = load(b), b1 = load(b + LANES);
+        ROWS(SPILL)
         ROWS(BY_POINTER_TWICE)
       }
       for (; k < stop; k++, b += halves * LANES, ask += by) {
         vec b0 = load(b), b1 = halves == 2 ? load(b + LANES) : b0;
         if (halves == 2) prefetch_far(ask);
+        ROWS(SPILL)
         ROWS(BY_POINTER)
       }
     }
