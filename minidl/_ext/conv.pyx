@@ -21,6 +21,7 @@ COLUMNS = NR
 
 cdef enum:
     DEEP = 4  # groups of rows between two visits of the tail: 7 KiB
+    MANY = 32  # panels, for which a block is copied: 2048^3 87 -> 91 % of a Xeon's peak
     DEPTH = 768  # rows of w: deeper products ask for the x of some groups at once
 
 
@@ -124,7 +125,9 @@ cdef class Product(Kernel):
     cdef const real* packed
     cdef const real* zeros
     cdef real* x
-    cdef void** slots  # scratch: places and pointers of one block per thread
+    cdef char* slots  # scratch per thread: places, pointers and copies of one block
+    cdef Py_ssize_t slot  # bytes of it
+    cdef Py_ssize_t copied  # from one copied row to the next, if any is
     cdef Finish end
     cdef Finish each  # of one of the positions beside each other
     cdef real* ends  # b, scale and shift of all of them
@@ -144,23 +147,36 @@ cdef class Product(Kernel):
         self.beside = about.beside
         if self.beside > 1:
             self.ends = <real*>zero(self, 3 * self.filters)
-        self.slots = <void**>self.write(scratch, "B")
+        self.slots = <char*>self.write(scratch, "B")
+        self.slot = Product.scratch(about, 1)
         self.total = self.grid.n * self.grid.rows * self.grid.cols
         self.far_x, self.far_w = x.nbytes > NEAR, size * sizeof(real) > NEAR
-        high, inner = BLOCK, self.grid.taps * self.grid.run
-        if self.far_w:  # z has less of the cache
-            inner = min(inner, self.grid.step_h * self.grid.step_w * self.grid.c)
-            deep = NEAR // 2 // (inner * MR * sizeof(real))
-            high = min(high, max(<Py_ssize_t>DEEP, deep) * MR)
+        high, self.split, self.copied = Product.layout(about)
         self.blocks = (self.total + high - 1) // high
-        self.split = 1
-        if 0 < self.blocks < 16:  # few blocks: share out the panels too
-            self.split = min(panels, 16 // self.blocks)
 
     @staticmethod
-    def scratch(taps, threads):
-        """Bytes of pointers that it needs, and of places to write to."""
-        return threads * BLOCK * (taps + 1) * sizeof(void*)
+    def layout(about):
+        """Rows of a block, shares of its panels, and the distance of copied rows or 0.
+
+        Rows that a multiple of 4 KiB parts meet in one set of the L1 cache, which has
+        no room for MR of them: where enough panels read a block, it is copied."""
+        panels, inner = (about.filters + NR - 1) // NR, about.inner
+        row = about.step[1] * about.source[3]
+        high, alike = BLOCK, row * sizeof(real) % 4096 == 0 and len(about.taps) == 1
+        if panels * inner * NR * sizeof(real) > NEAR:  # z has less of the cache
+            deep = NEAR // 2 // (min(inner, about.step[0] * row) * MR * sizeof(real))
+            high = min(high, max(DEEP, deep) * MR)
+        total = about.source[0] * about.positions[0] * about.positions[1]
+        blocks = max(1, (total + high - 1) // high)
+        split = min(panels, max(1, 16 // blocks))  # few blocks: share out the panels
+        return high, split, alike and panels // split >= MANY and about.run + LANES
+
+    @staticmethod
+    def scratch(about, threads):
+        """Bytes of pointers that it needs, of places to write to, and of copies."""
+        high, _, copied = Product.layout(about)
+        size = BLOCK * (len(about.taps) + 1) * sizeof(void*)
+        return threads * (size + high * copied * sizeof(real))
 
     cdef void run(self) noexcept nogil:
         if self.beside > 1:
@@ -184,24 +200,23 @@ cdef class Product(Kernel):
         cdef Py_ssize_t panels = (self.filters + NR - 1) // NR
         cdef Py_ssize_t block = item // self.split, split = item % self.split
         cdef Py_ssize_t after = (split + 1) % self.split  # next to come
-        cdef void** pointers = self.slots + slot * BLOCK * (self.grid.taps + 1)
+        cdef char* own = self.slots + slot * self.slot
         self.block(
             self.total * block // self.blocks, self.total * (block + 1) // self.blocks,
             split * panels // self.split, (split + 1) * panels // self.split,
-            after * panels // self.split, <const real**>pointers + BLOCK,
-            <Py_ssize_t*>pointers)
+            after * panels // self.split, <Py_ssize_t*>own)
 
     cdef void block(
         self, Py_ssize_t m, Py_ssize_t end, Py_ssize_t panel, Py_ssize_t stop,
-        Py_ssize_t after, const real** rows, Py_ssize_t* at
+        Py_ssize_t after, Py_ssize_t* at
     ) noexcept nogil:
         """Rows m to end, in groups of about equal height; panels `panel` to `stop`,
         with `after` to follow.
 
         What lies beyond the L2 cache is asked for ahead. Where the weights do, that is
-        the next panel, a part of it in each group. Else it is what the next group but
-        one needs: first of z, then of x, a cache line of each row by turns; of x from
-        the start where rows of z are short."""
+        the next panel, a part of it in each group, and at last a block to be copied.
+        Else it is what the next group but one needs: first of z, then of x, a cache
+        line of each row by turns; of x from the start where rows of z are short."""
         cdef Py_ssize_t taps = self.grid.taps, run = self.grid.run
         cdef Py_ssize_t marks = self.grid.marks
         cdef Py_ssize_t groups = (end - m + MR - 1) // MR, p, count
@@ -212,9 +227,14 @@ cdef class Product(Kernel):
         cdef const real* ahead
         cdef const real* asks[DEEP]
         cdef real tile[DEEP * MR * NR]
+        cdef const real** rows = <const real**>(at + BLOCK)
+        cdef const Py_ssize_t* jump = self.grid.jump if self.grid.whole else NULL
         for p in range(groups):
             point(&self.grid, self.z, self.zeros, m + p * height, end, height, height,
                   rows + p * height * marks)
+        if self.copied:
+            self.copy(groups * height, rows)
+            jump = NULL
         self.spots(m, end - m, at)
         while panel < stop:
             p, next = 0, panel + 1 if panel + 1 < stop else after
@@ -222,7 +242,10 @@ cdef class Product(Kernel):
             narrow = self.filters - panel * NR <= LANES  # asks for nothing
             writes = (self.far_x and not (self.far_w or narrow) and taps * run <= DEPTH
                       and (panel > first or wide <= NR))
-            if self.far_w:
+            if self.copied and panel + 1 == stop:
+                step = height * wide
+                ahead, by = last_tap(&self.grid, self.z, end), step // run + 1
+            elif self.far_w:
                 ahead, step = self.packed + next * size, size // groups
                 by = NR // groups + 1
             elif writes:
@@ -247,14 +270,22 @@ cdef class Product(Kernel):
                         prefetch_write(self.x + at[r] + panel * NR + LANES)
                 forward_tile(
                     height, narrow, count, taps, run, rows + p * height * marks,
-                    self.grid.jump if self.grid.whole else NULL,
-                    self.packed + panel * size, asks, by, tile)
+                    jump, self.packed + panel * size, asks, by, tile)
                 finish_rows(
                     &self.end, tile, at + p * height,
                     min(count * height, end - m - p * height), panel * NR,
                     self.filters, self.x)
                 p += count
             panel += 1
+
+    cdef void copy(self, Py_ssize_t count, const real** rows) noexcept nogil:
+        """Copy the rows of the only tap behind these pointers, and point there."""
+        cdef real* own = <real*>(rows + BLOCK)
+        cdef Py_ssize_t r, jump = self.grid.jump[0] if self.grid.whole else 0
+        for r in range(count):
+            memcpy(own, rows[r] + jump, self.grid.run * sizeof(real))
+            rows[r] = own
+            own += self.copied
 
     cdef void spots(
         self, Py_ssize_t m, Py_ssize_t count, Py_ssize_t* at

@@ -112,7 +112,7 @@ def multiply(
 def pointers(grids: list[Grid], threads: int, itemsize: int) -> int:
     """Bytes of scratch that `multiply` needs."""
     scratch = kernels(itemsize).Product.scratch
-    return max((scratch(len(g.taps), threads) for g in grids), default=0)
+    return max((scratch(g, threads) for g in grids), default=0)
 
 
 def bordered(shape: Geometry, z: Any, scratch: Any) -> tuple[list[Any], Any, Any]:
