@@ -134,6 +134,7 @@ def test_convolution_adjoints_equal_naive_loops(level, seed):
         ((4, 64, 64, 32), 256, 1, 1, 0),  # a large x
         ((1, 14, 14, 1024), 320, 1, 1, 0),  # large weights, and one sum for g
         ((1, 28, 28, 256), 512, 3, 2, 1),
+        ((1, 25, 25, 1024), 1024, 1, 1, 0),  # blocks of z are copied
         ((2, 120, 120, 3), 64, 7, 2, 3),  # short rows of z, a large x
         ((1, 31, 29, 128), 96, 3, 1, 2),
     ],
