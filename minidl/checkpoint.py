@@ -42,8 +42,8 @@ def describe(model: Any) -> dict[str, Any]:
         nodes.append(entry)
     return {
         "format": FORMAT, "name": model.name, "dtype": model.dtype, "seed": model.seed,
-        "inputs": model.inputs, "outputs": model.outputs, "single": model._single,
-        "classes": list(model.classes), "nodes": nodes,
+        "exact": model.exact, "inputs": model.inputs, "outputs": model.outputs,
+        "single": model._single, "classes": list(model.classes), "nodes": nodes,
     }
 
 
@@ -80,6 +80,7 @@ def load(path: str | Path, ops: Sequence[type[Op]] = ()) -> dict[str, Any]:
             "inputs": ins[0] if one_in else ins,
             "outputs": outs[0] if one_out else outs,
             "name": about["name"], "dtype": about["dtype"], "seed": about["seed"],
+            "exact": bool(about.get("exact", False)),  # older files do not say
         }
     except CheckpointError:
         raise

@@ -69,7 +69,6 @@ def prepare(options: argparse.Namespace) -> tuple[Model, Split]:
             f"network must make {classes} scores"
         )
     net = fitted(net, data)
-    net.classes = data.train.classes
     if options.weights:
         net.load_weights(options.weights)
     return net, data
@@ -111,7 +110,6 @@ def _loaded(options: argparse.Namespace) -> tuple[Model, Split]:
             f"{options.model}: takes {mine} of {show(shape)}, {options.data} has {kind}"
             f" of {show(images.shape[1:])}; give the data it was made for"
         )
-    net.classes = net.classes or data.train.classes
     if options.weights:
         net.load_weights(options.weights)
     return net, data

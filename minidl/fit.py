@@ -61,7 +61,7 @@ def fit(
         What learns. `model.compile` chooses its loss, optimiser, clipping, averaging.
     data
         Images and labels, or a `dl.data.Loader`, which brings its own batch, augment,
-        seed and workers.
+        seed and workers. Where the set names its classes, so does the model from then.
     epochs, batch
         How often, and how many at a time.
     validation
@@ -122,4 +122,5 @@ def fit(
     )  # fmt: skip
     if resume:
         run.resume()
+    model.classes = loader.classes or model.classes
     return History(run())

@@ -41,8 +41,7 @@ class Running:
             raise DataError(
                 f'{name}: dtype: expected "float32" or "float64", got {dtype!r}'
             )
-        self.name, self.dtype, self.seed = name, dtype, seed
-        self.exact = exact or os.environ.get("MINIDL_EXACT", "0") not in ("", "0")
+        self.name, self.dtype, self.seed, self.exact = name, dtype, seed, exact
         self._single = (isinstance(inputs, Node), isinstance(outputs, Node))
         ins, outs = _nodes("inputs", inputs), _nodes("outputs", outputs)
         self.graph, names = build([*ins, *outs])
@@ -252,9 +251,10 @@ class Running:
         if how.get("train") and self.frozen:
             how["rules"] = still(self.graph, self._owner, self.frozen) | (
                 how.get("rules") or {})
+        exact = self.exact or os.environ.get("MINIDL_EXACT", "0") not in ("", "0")
         return compile(
             graph, self.name, outputs, shapes, self._owner, dtype=self.dtype,
-            threads=get_threads(), grads=store_at, exact=self.exact, **how,
+            threads=get_threads(), grads=store_at, exact=exact, **how,
         )
 
     def _engine(

@@ -375,6 +375,22 @@ def test_a_diverging_run_keeps_the_checkpoint(tmp_path):
     assert path.read_bytes() == old
 
 
+def test_a_model_knows_the_names_of_what_it_learned(tmp_path):
+    train, _ = dl.data.shapes(12, 4, size=16, classes=3)
+    z = dl.Input((16, 16, 1), dtype="uint8")
+    net = dl.Model(z, dl.dense(dl.flatten(dl.normalise(z, 0, 255)), 3))
+    net.fit(tuple(train), log=quiet)
+    assert net.classes == ()
+    for given in (train, dl.data.Loader(train)):
+        net.classes = ("of", "another", "set")
+        net.fit(tuple(train), log=quiet)  # which names none
+        assert net.classes == ("of", "another", "set")
+        net.fit(given, log=quiet)
+        assert net.classes == train.classes
+    net.save(tmp_path / "w.npz")
+    assert dl.load(tmp_path / "w.npz").classes == train.classes
+
+
 def test_the_best_epoch_comes_back_and_patience_ends_a_run():
     lines = []
     train, test = data()

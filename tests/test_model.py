@@ -1,9 +1,13 @@
 """What people do with a model: call, seed, share, look, save."""
 
+import json
+
 import numpy as np
 import pytest
 
 import minidl as dl
+from minidl import npz
+from minidl.checkpoint import GRAPH
 from minidl.profile import profile
 from minidl.train import needs
 
@@ -173,6 +177,31 @@ def test_save_and_load_rebuild_the_same_model(tmp_path):
     assert again.train_step(x, np.array([1, 2, 3])) == dl.load(
         tmp_path / "w.npz"
     ).train_step(x, np.array([1, 2, 3]))
+
+
+def test_a_file_says_whether_its_model_is_exact(tmp_path, monkeypatch):
+    def ways(net):
+        return [step.how for step in net.plan(batch=8).steps]
+
+    monkeypatch.delenv("MINIDL_EXACT", raising=False)
+    path = tmp_path / "w.npz"
+    z = dl.Input((28, 28, 64), name="image")
+    exact, free = (dl.Model(z, dl.conv(z, 64, 3), exact=on) for on in (True, False))
+    assert ways(exact) != ways(free)
+    for net in (exact, free):
+        net.save(path)
+        again = dl.load(path)
+        assert (again.exact, ways(again)) == (net.exact, ways(net))
+    monkeypatch.setenv("MINIDL_EXACT", "1")  # for the while, and not for the file
+    assert ways(free) == ways(exact)
+    free.save(path)
+    monkeypatch.delenv("MINIDL_EXACT")
+    assert ways(dl.load(path)) == ways(free) != ways(exact)
+    arrays = npz.read(path)
+    about = json.loads(arrays[GRAPH].tobytes())
+    del about["exact"]  # as older files are
+    npz.write(path, arrays | {GRAPH: np.frombuffer(json.dumps(about).encode(), "u1")})
+    assert not dl.load(path).exact
 
 
 def test_a_softmax_at_the_end_is_inside_the_loss():

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..spec import DataError, whole
 from .augment import Augment
-from .part import pair
+from .part import Part, pair
 
 
 class Loader:
@@ -55,6 +55,7 @@ class Loader:
         workers: int = 1,
     ) -> None:
         self.images, self.labels = pair(data)
+        self.classes = data.classes if isinstance(data, Part) else ()
         self.batch = whole("batch", batch)
         self.seed, self.workers = whole("seed", seed, 0), whole("workers", workers, 0)
         self.shuffle, self.augment = shuffle, tuple(augment)
