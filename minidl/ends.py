@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 
 from .graph import Input, Node, new_input
-from .inputs import filled, inferred
 from .network import Graph, readers
 from .ops import arithmetic, loss as losses, softmax
-from .spec import Error, GraphError, Shape
+from .spec import Error, GraphError
 
 Loss = str | Callable[..., Node]
 
@@ -34,6 +33,12 @@ def with_loss(
         if not isinstance(graph.nodes[target]["node"].op, Input):
             raise GraphError(f"{outputs[0]}: the target, {target}, must be an Input")
         return graph, outputs[0], target
+    for output in outputs:
+        if graph.nodes[output]["node"].op.reduces:
+            raise GraphError(
+                f"{output}: is a loss beside other outputs; to train, make it the only "
+                "one: `values` gives what other nodes hold"
+            )
     known = {row.build.__name__: row for row in losses.ROWS}
     row = known.get(kind if isinstance(kind, str) else getattr(kind, "__name__", ""))
     if isinstance(kind, str) and row is None:
@@ -65,21 +70,6 @@ def with_loss(
             both = (graph.nodes[name]["node"] for name in (end, one))
             end = grow(graph, "sum", arithmetic.add(*both), (end, one))
     return graph, end, target
-
-
-def targeted(
-    graph: Graph, target: str, shapes: Mapping[str, Shape]
-) -> dict[str, Shape]:
-    """The shapes of the inputs, and of the target: the axes that it leaves open are as
-    long as those of what the loss compares it with."""
-    if target in shapes:
-        return dict(shapes)
-    found = inferred(graph, {name: shape[1:] for name, shape in shapes.items()})
-    scores = readers(graph, next(graph.successors(target)))[0]
-    mine, batch = graph.nodes[target]["node"].shape, next(iter(shapes.values()))[0]
-    axes = zip(mine, found.get(scores, ()), strict=False)  # labels have no channels
-    free = tuple(size for own, size in axes if own is None)
-    return {**shapes, target: (batch, *filled(target, mine, free))}
 
 
 def free(graph: Graph, name: str) -> str:

@@ -12,7 +12,7 @@ import networkx as nx
 import numpy as np
 
 from .graph import show
-from .inputs import filled, inferred
+from .inputs import inferred
 from .network import order, readers
 from .spec import DataError, GraphError, Shape
 from .table import table
@@ -156,8 +156,8 @@ def receptive_field(
 
 def concrete(model: Any, size: Sequence[int] | None) -> dict[str, Shape]:
     """The shape of each node, with `size` for open axes."""
-    inputs = ((name, model.graph.nodes[name]["node"].shape) for name in model.inputs)
-    return inferred(model.graph, {n: filled(n, shape, size) for n, shape in inputs})
+    shapes = model._shapes(1, size)
+    return inferred(model.graph, {name: shape[1:] for name, shape in shapes.items()})
 
 
 def _position(

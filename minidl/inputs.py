@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import networkx as nx
 import numpy as np
 
 from .graph import Input, Node, show
@@ -153,3 +154,33 @@ def filled(name: str, shape: Shape, size: Sequence[int] | None) -> Shape:
             "size=(height, width)"
         )
     return filled
+
+
+def targets(graph: Graph) -> dict[str, str]:
+    """Inputs, and what a loss compares each with: that depends on none of them."""
+    found: dict[str, str] = {}
+    for name in order(graph):
+        if graph.nodes[name]["node"].op.reduces:
+            sources = readers(graph, name)
+            scores, target = sources[0], sources[-1]
+            needs = {scores, *nx.ancestors(graph, scores)}
+            free = needs.isdisjoint({target, *found})
+            if free and isinstance(graph.nodes[target]["node"].op, Input):
+                found.setdefault(target, scores)
+    return found
+
+
+def targeted(graph: Graph, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
+    """The shapes of the inputs, and of the targets: the axes that one leaves open are
+    as long as those of what a loss compares it with."""
+    left = {one: at for one, at in targets(graph).items() if one not in shapes}
+    if not left:
+        return dict(shapes)
+    found = inferred(graph, {name: shape[1:] for name, shape in shapes.items()})
+    batch, made = next(iter(shapes.values()))[0], dict(shapes)
+    for target, scores in left.items():
+        mine = graph.nodes[target]["node"].shape
+        axes = zip(mine, found.get(scores, ()), strict=False)  # labels have no channels
+        free = tuple(size for own, size in axes if own is None)
+        made[target] = (batch, *filled(target, mine, free))
+    return made

@@ -67,8 +67,7 @@ class Model(Running):
         `size` stands for the axes that the input leaves open.
         """
         if train:
-            trainer = self.trainer
-            return trainer.plan(self._shapes(batch, size, trainer.target))
+            return self.trainer.plan(self._shapes(batch, size))
         return self._compile(self.outputs, self._shapes(batch, size))
 
     # -- training -----------------------------------------------------------------

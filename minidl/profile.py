@@ -13,8 +13,8 @@ import numpy as np
 
 from ._ext import get_threads, level
 from .clock import peak, times
-from .ends import targeted
 from .engine import Bound, Engine
+from .inputs import targeted
 from .model import Model
 from .plan import Step
 from .table import megabytes, table
@@ -172,11 +172,8 @@ def random_inputs(
 ) -> dict[str, np.ndarray]:
     """Data of the shapes and types that the inputs, and the target, ask for."""
     rng = np.random.default_rng(0)
-    graph, target = model.graph, model.trainer.target if train else ""
-    shapes = model._shapes(batch, size, target)
-    if train:
-        graph = model.trainer.graph
-        shapes = targeted(graph, target, shapes)
+    graph = model.trainer.graph if train else model.graph
+    shapes = targeted(graph, model._shapes(batch, size))
     found: dict[str, np.ndarray] = {}
     for name, shape in shapes.items():
         node = graph.nodes[name]["node"]

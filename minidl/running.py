@@ -14,7 +14,7 @@ from ._ext import get_threads
 from .compile import compile
 from .engine import Engine
 from .graph import Input, Node, Op
-from .inputs import arrays, filled, seeds
+from .inputs import arrays, filled, seeds, targeted, targets
 from .memory import affordable
 from .network import build, order
 from .plan import Plan
@@ -213,13 +213,14 @@ class Running:
     # -- inside -------------------------------------------------------------------
 
     def _shapes(
-        self, batch: int, size: tuple[int, ...] | None, without: str = ""
+        self, batch: int, size: tuple[int, ...] | None
     ) -> dict[str, Shape]:
-        """Of a batch at each input but one; `size` stands for open axes."""
-        return {
+        """Of a batch at each input; `size` stands for open axes, but for a target's."""
+        known = targets(self.graph)
+        return targeted(self.graph, {
             name: (batch, *filled(name, self.graph.nodes[name]["node"].shape, size))
-            for name in self.inputs if name != without
-        }
+            for name in self.inputs if name not in known
+        })  # fmt: skip
 
     def _given(self, x: tuple[Any, ...], at: tuple[str, ...]) -> dict[str, np.ndarray]:
         """The arrays, checked, for the inputs that these nodes depend on."""

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from ._ext import Program, get_threads, kernels
-from .ends import Loss, shares, targeted, with_loss
+from .ends import Loss, shares, with_loss
 from .engine import Engine
-from .inputs import arrays, check_labels, checked
+from .inputs import arrays, check_labels, checked, targeted
 from .memory import affordable
 from .ops import loss as losses
 from .optim import Optimiser, Pieces, pieces
@@ -107,7 +107,7 @@ class Trainer:
 
     def plan(self, shapes: Mapping[str, Shape]) -> Plan:
         """The plan of one training step for inputs of these shapes."""
-        known = targeted(self.graph, self.target, shapes)
+        known = targeted(self.graph, shapes)
         return self.model._compile(
             (self.loss,), known, graph=self.graph, train=True, adjoint=True,
             at_once=self.at_once,
@@ -270,11 +270,11 @@ def needs(model: Any, batch: int, size: tuple[int, ...] | None = None) -> int:
     >>> needs(dl.models.vgg16(), batch=8) > 1e9
     True
     """
-    graph, end, target = with_loss(
+    graph, end, _ = with_loss(
         model.graph, model.outputs, "softmax_cross_entropy", {},
         [1.0] * len(model.outputs),
     )
-    shapes = targeted(graph, target, model._shapes(batch, size, target))
+    shapes = targeted(graph, model._shapes(batch, size))
     plan = model._compile(
         (end,), shapes, graph=graph, train=True, adjoint=True, at_once=at_once(model)
     )

@@ -262,6 +262,11 @@ def test_open_labels_are_as_large_as_what_the_loss_reads(loss, tmp_path):
     if loss is None:  # it brings its own
         labels = dl.Input((None, None), "labels", dtype="int64")
         net = dl.Model((z, labels), dl.hinge(x, labels))
+        plan = net.plan(batch=2, size=(9, 7))
+        assert plan.regions[plan.inputs["labels"]].shape == (2, 4, 3)
+        assert sum(cost.macs for cost in net.costs(2, (9, 7)).values()) == plan.macs
+        field = dl.receptive_field(net, net.outputs[0], size=(9, 7))
+        assert field.shapes["labels"] == (4, 3)
     else:
         net = dl.Model(z, x)
         net.compile(loss)
@@ -275,6 +280,22 @@ def test_open_labels_are_as_large_as_what_the_loss_reads(loss, tmp_path):
     if loss is not None:
         assert needs(net, 2, (9, 7)) > 0
     with pytest.raises(dl.DataError, match=r"image: .* say size="):
+        net.plan(train=True)
+
+
+def test_an_input_that_its_own_target_depends_on_has_the_size_it_is_told():
+    z = dl.Input((None, None, 2), name="image")
+    net = dl.Model(z, dl.mean_squared_error(dl.conv(z, 2, 3, pad=1), z))
+    for train in (False, True):
+        plan = net.plan(batch=2, train=train, size=(9, 7))
+        assert plan.regions[plan.inputs["image"]].shape == (2, 9, 7, 2)
+
+
+def test_a_loss_beside_other_outputs_does_not_train():
+    z, labels = dl.Input((4,)), dl.Input((), "labels", dtype="int64")
+    x = dl.dense(z, 3)
+    net = dl.Model([z, labels], [x, dl.hinge(x, labels, name="loss")])
+    with pytest.raises(dl.GraphError, match="loss: is a loss beside other outputs"):
         net.plan(train=True)
 
 
