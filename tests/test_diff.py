@@ -9,8 +9,9 @@ import pytest
 
 import minidl as dl
 from minidl import cli, draw
-from minidl.compare import _matched, lines
+from minidl.align import matched
 from minidl.draw.picture import Rect, Text
+from minidl.lines import lines
 
 PAIRS = [
     ("resnet18", "resnet34"), ("vgg16", "vgg16_bn"), ("alexnet", "zfnet"),
@@ -109,7 +110,7 @@ def test_what_stands_elsewhere_is_not_new():
 def test_those_alike_are_matched_in_order():
     a = [c.item for c in dl.diff(small(), small()).nodes]
     b = [replace(one, name=f"x{one.name}") for one in a if one.name != "d"]
-    pairs = _matched(a, b)
+    pairs = matched(a, b)
     assert [(p and p.name, q and q.name) for p, q in pairs] == [
         (one.name, None if one.name == "d" else f"x{one.name}") for one in a
     ]
@@ -185,7 +186,7 @@ def test_names_of_all_kinds(tmp_path):
 
 
 def test_too_many_to_match(monkeypatch):
-    monkeypatch.setattr("minidl.compare.MOST", 3)
+    monkeypatch.setattr("minidl.align.MOST", 3)
     with pytest.raises(dl.SizeError, match="nodes differ, which are too many"):
         dl.diff(small(), small("x"))
 

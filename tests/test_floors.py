@@ -24,7 +24,8 @@ FLOORS = """
     store clock npz rewire
     engine inputs
     field running ends
-    optim data draw exchange look schedule progress
+    optim data draw exchange schedule progress align
+    lines
     summary metrics resume compare
     curves
     logs
