@@ -17,7 +17,7 @@ from typing import Any
 
 import networkx as nx
 
-from .fuse import Call, fuse, trace, wanting
+from .fuse import Call, fuse, homes, shapes, trace, wanting
 from .graph import Op
 from .memory import alias, apart, place, verify
 from .plan import ITEMSIZE, Joined, Plan, Region, Step
@@ -53,7 +53,8 @@ def compile(
     )
     needed = wanting(calls, deltas) if adjoint else set()
     groups = fuse(calls, set(outputs), needed)
-    draft = Draft(calls, groups, needed, dtype, threads, at_once)
+    inside = homes(calls, groups, set(outputs), needed, ITEMSIZE[dtype])
+    draft = Draft(calls, groups, inside, needed, dtype, threads, at_once)
     draft.emit(outputs, adjoint, deltas, grads or {}, keep=not train)
     verify(draft.steps, draft.regions, draft.given)
     alias(draft.steps, draft.regions)
@@ -82,13 +83,15 @@ class Draft:
         self,
         calls: dict[str, Call],
         groups: Mapping[str, tuple[str, ...]],
+        homes: Mapping[str, tuple[str, int]],
         needed: set[str],
         dtype: str,
         threads: int,
         at_once: Set[str],
     ) -> None:
         self.at_once = at_once
-        self.calls, self.groups, self.needed = calls, groups, needed
+        self.calls, self.groups, self.homes = calls, groups, homes
+        self.needed = needed
         self.dtype, self.threads = dtype, threads
         self.steps: list[Step] = []
         self.regions: list[Region] = []
@@ -105,13 +108,11 @@ class Draft:
         self.const: dict[str, dict[str, int]] = {}
         self.tapes: dict[str, dict[str, int]] = {}
 
-    def region(
-        self, name: str, array: Array, of: int | None = None, pinned: bool = False
-    ) -> int:
+    def region(self, name: str, array: Array, **more: Any) -> int:
         """A new region; its lifetime follows from the steps."""
         dtype = self.dtype if array.dtype == "real" else array.dtype
         self.regions.append(
-            Region(name, tuple(array.shape), dtype, 1 << 60, -1, of, pinned=pinned)
+            Region(name, tuple(array.shape), dtype, 1 << 60, -1, **more)
         )
         return len(self.regions) - 1
 
@@ -173,7 +174,7 @@ class Draft:
         if not call.inputs:
             return
         book = call.op.book(
-            self.shapes(call), call.shape, self.threads, ITEMSIZE[self.dtype]
+            shapes(self.calls, call), call.shape, self.threads, ITEMSIZE[self.dtype]
         )
         self.books[name] = book
         self.const[name] = {
@@ -181,14 +182,26 @@ class Draft:
             for k, a in book.const.items()
         }
 
-    def shapes(self, call: Call) -> Any:
-        """The shape of z, or a tuple of shapes."""
-        found = tuple(self.calls[one].shape for one in call.inputs)
-        return found if len(found) > 1 else found[0]
-
     def how(self, call: Call) -> str:
         """The algorithm of a call."""
-        return call.op.how(self.shapes(call), call.shape, ITEMSIZE[self.dtype])
+        there = sum(self.homes.get(one, ("",))[0] == call.name for one in call.inputs)
+        if there:
+            return f"{there} of {len(call.inputs)} in place"
+        return call.op.how(
+            shapes(self.calls, call), call.shape, ITEMSIZE[self.dtype])
+
+    def made(self, name: str) -> int:
+        """The region of x: its own, or channels of the array that it is joined in."""
+        if name not in self.x:
+            call, more = self.calls[name], {}
+            if name in self.homes:
+                into, start = self.homes[name]
+                of = self.made(into)
+                pitch = self.regions[of].pitch or self.calls[into].shape[-1]
+                shift = start * ITEMSIZE[self.dtype]
+                more = {"of": of, "shift": shift, "pitch": pitch}
+            self.x[name] = self.region(name, Array(call.shape, call.dtype), **more)
+        return self.x[name]
 
     def theta(self, name: str) -> dict[str, str | int]:
         """Parameters and const regions by their local names."""
@@ -207,7 +220,7 @@ class Draft:
             self.x[name] = self.region(name, Array(call.shape, call.dtype), of=z[0])
             return
         book = self.books[name]
-        x = self.x[last.name] = self.region(last.name, Array(last.shape, last.dtype))
+        x = self.made(last.name)
         kept = {**book.tape, **(book.seats if name in self.needed else {})}
         tape = {k: self.region(f"{name}.{k}", a) for k, a in kept.items()}
         self.tapes[name] = tape
@@ -220,7 +233,7 @@ class Draft:
             Step(
                 name, "forward", call.op, z, x, self.theta(name), tape,
                 self.scratch(name, book.scratch), tail=joined,
-                macs=call.op.macs(self.shapes(call), call.shape),
+                macs=call.op.macs(shapes(self.calls, call), call.shape),
                 how=self.how(call),
             )
         )
@@ -311,9 +324,8 @@ class Draft:
                 one = self.region(f"g.{key}.more", Array(shape))
                 more.append((key, one))
             else:
-                one = self.region(f"g.{key}", Array(shape), of=self.block)
                 shift = at * ITEMSIZE[self.dtype]
-                self.regions[one] = replace(self.regions[one], shift=shift)
+                one = self.region(f"g.{key}", Array(shape), of=self.block, shift=shift)
                 self.g[key] = one
             g[local] = one
         theta = self.theta(name) if "const" in call.op.keeps else dict(call.theta)

@@ -28,7 +28,7 @@ class Engine:
         self.version = -1  # of the store, when the const regions were filled
         self.arena = memory(plan.bytes)
         self.arrays = [
-            np.ndarray(one.shape, one.dtype, self.arena, one.offset)
+            np.ndarray(one.shape, one.dtype, self.arena, one.offset, one.strides)
             for one in plan.regions
         ]
         pinned = {i for i, one in enumerate(plan.regions) if one.pinned}

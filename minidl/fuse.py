@@ -82,6 +82,12 @@ def trace(
     return calls
 
 
+def shapes(calls: Mapping[str, Call], call: Call) -> Any:
+    """The shape of z, or a tuple of shapes."""
+    found = tuple(calls[one].shape for one in call.inputs)
+    return found if len(found) > 1 else (*found, None)[0]
+
+
 def wanting(calls: Mapping[str, Call], deltas: Sequence[str]) -> set[str]:
     """The nodes whose epsilon leads to a wanted delta or gradient."""
     needed = set(deltas)
@@ -123,3 +129,35 @@ def fuse(
         if tail:
             groups[head] = tuple(tail)
     return groups
+
+
+def homes(
+    calls: Mapping[str, Call], groups: Mapping[str, tuple[str, ...]], outputs: set[str],
+    needed: set[str], itemsize: int,
+) -> dict[str, tuple[str, int]]:
+    """What is made where it is joined to others: the name of a node to that of a
+    concatenation, and the channel of it where the node's own begin.
+
+    That needs an op that can write there, readers that can read there, and no adjoint
+    that rereads x.
+    """
+
+    def may(call: Call, what: str) -> bool:
+        return what in call.op.slices(shapes(calls, call), call.shape, itemsize)
+
+    heads = {tail[-1]: calls[head] for head, tail in groups.items()}
+    shy = {one for call in calls.values() for one in call.inputs if not may(call, "z")}
+    found: dict[str, tuple[str, int]] = {}
+    for name, call in calls.items():
+        starts = call.op.starts(*(calls[one].shape for one in call.inputs))
+        for one, start in zip(call.inputs, starts, strict=False):
+            made, last = heads.get(one, calls[one]), calls[one]
+            tail = (calls[each].op.joins for each in groups.get(made.name, ()))
+            if (
+                one not in {*found, *shy, *outputs}
+                and may(made, "x")
+                and "add" not in tail  # which has its own place for each entry of x
+                and not (one in needed and "x" in last.op.keeps)
+            ):
+                found[one] = name, start
+    return found

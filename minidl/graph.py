@@ -90,6 +90,14 @@ class Op:
         """The op without algorithms that trade the last digits for speed."""
         return self
 
+    def slices(self, z: Any, x: Shape, itemsize: int) -> tuple[str, ...]:
+        """What may be some channels of a larger array, for these shapes: "z", "x"."""
+        return ()
+
+    def starts(self, *z: Shape) -> tuple[int, ...]:
+        """Where the channels of each z begin in x, if x is just these side by side."""
+        return ()
+
     def how(self, z: Any, x: Shape, itemsize: int) -> str:
         """The algorithm that it takes for these shapes, as a plan prints it."""
         return ""

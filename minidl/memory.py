@@ -37,7 +37,7 @@ def alias(steps: Sequence[Step], regions: list[Region]) -> None:
                 and apart
                 and not a.pinned
                 and a.bytes == b.bytes
-                and regions[source].bytes == a.bytes
+                and regions[source].bytes == regions[target].bytes == a.bytes
             ):
                 regions[new] = replace(b, of=old)
                 regions[old] = replace(a, last=b.last)

@@ -17,7 +17,8 @@ ITEMSIZE = {"uint8": 1, "uint16": 2, "int32": 4, "float32": 4, "int64": 8, "floa
 class Region:
     """Memory of one array: alive from step `first` to step `last`, both included.
 
-    `of` is the region whose memory it shares, at `shift` bytes from its start.
+    `of` is the region whose memory it shares, at `shift` bytes from its start. With a
+    `pitch` it is some channels of that: so many numbers lie from a pixel to the next.
     `pinned` memory keeps its content from run to run.
     """
 
@@ -30,11 +31,21 @@ class Region:
     shift: int = 0
     offset: int = 0
     pinned: bool = False
+    pitch: int | None = None
 
     @cached_property
     def bytes(self) -> int:
         """Its size."""
         return ITEMSIZE[self.dtype] * entries(self.shape)
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """Bytes from one entry to the next, along each axis."""
+        *rest, c = (1, *self.shape)
+        steps = [ITEMSIZE[self.dtype], ITEMSIZE[self.dtype] * (self.pitch or c)]
+        for size in rest[:1:-1]:
+            steps.append(steps[-1] * size)
+        return tuple(steps[: len(self.shape)][::-1])
 
 
 @dataclass(frozen=True)

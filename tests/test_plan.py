@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import minidl as dl
+from minidl import compile
 from minidl.memory import apart, verify
 
 
@@ -307,3 +308,54 @@ def test_an_op_in_plain_python_works_everywhere(tmp_path):
         dl.load(tmp_path / "w.npz")
     again = dl.load(tmp_path / "w.npz", ops=[Cube])
     np.testing.assert_array_equal(again(images), net(images))
+
+
+def _block(z):
+    a = dl.relu(dl.conv(z, 5, 3, pad=1), name="a")
+    b = dl.concat([z, a], name="b")
+    c = dl.conv(dl.relu(dl.batch_norm(b)), 24, 3, pad=1, name="c")  # Winograd's
+    return dl.concat([b, c, dl.max_pool(z, 3, 1, 1)], name="x")
+
+
+def _branches(z):
+    a = dl.conv(z, 3, 3, pad=1, groups=1, name="a")
+    b = dl.conv(z, 9, 1, groups=3, name="b")
+    twice = dl.concat([a, b, a], name="c")
+    return dl.concat([dl.batch_norm(twice), twice, dl.tanh(b)], name="x")
+
+
+def _others(z):  # readers and writers of whole arrays alone; few filters, side by side
+    a = dl.conv(z, z.shape[-1], 3, pad=1, groups=z.shape[-1], name="a")
+    b = dl.conv(z, 2, 3, name="b")
+    c = dl.relu(dl.add(a, dl.conv(z, z.shape[-1], 1)), name="c")
+    c = dl.concat([a, c, dl.conv(z, 4, 3, pad=1)], name="d")
+    return dl.concat([c, dl.pad(b, 1)], name="x")
+
+
+@pytest.mark.parametrize("block", [_block, _branches, _others])
+@pytest.mark.parametrize("shape", [(7, 5, 9), (3, 3, 3), (4, 9, 12), (16, 16, 24)])
+def test_what_is_made_in_place_is_the_same(block, shape, monkeypatch):
+    def found():
+        z = dl.Input(shape)
+        x = block(z)
+        net = dl.Model(z, dl.dense(dl.global_avg_pool(x), 4), dtype="float64")
+        rng = np.random.default_rng(0)
+        v = rng.normal(size=(3, *shape))
+        delta, g = net.adjoint(v, rng.normal(size=(3, 4)))
+        first = [net(v), delta, *g.values()]
+        net.compile(optimiser=dl.optim.SGD(lr=0.1, momentum=0.9))
+        loss = [net.train_step(v, np.array([0, 3, 1])) for _ in range(2)]
+        hows = {s.node: s.how for s in net.plan(3).steps if s.node in "bcdx"}
+        return hows, [*first, *loss, *net.parameters.values()]
+
+    hows, inside = found()
+    monkeypatch.setattr(compile, "homes", lambda *_: {})
+    copies, apart = found()
+    for one, other in zip(inside, apart, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert "in place" not in " ".join(copies.values())
+    assert [how for how in hows.values() if "in place" in how] == {
+        _block: ["1 of 2 in place", "2 of 3 in place"],
+        _branches: ["2 of 3 in place", "1 of 3 in place"],
+        _others: ["1 of 3 in place", "1 of 2 in place"],
+    }[block]

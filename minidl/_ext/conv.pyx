@@ -141,7 +141,7 @@ cdef class Product(Kernel):
         size = panels * self.grid.taps * self.grid.run * NR
         self.z = <const real*>self.read(z, KIND) + <Py_ssize_t>about.channel
         self.packed = <const real*>self.read(packed, KIND, size)
-        self.x = <real*>self.write(x, KIND) + <Py_ssize_t>about.into
+        self.x = <real*>self.write_slice(x, KIND) + <Py_ssize_t>about.into
         self.zeros = zero(self, self.grid.run)
         self.end = self.each = finish_of(self, KIND, b, tail, <Py_ssize_t>about.into)
         self.beside = about.beside

@@ -6,7 +6,7 @@ lock, no allocation, no failure.
 """
 
 from cpython.buffer cimport (
-    PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_WRITABLE, PyBuffer_Release,
+    PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_STRIDES, PyBUF_WRITABLE, PyBuffer_Release,
     PyObject_GetBuffer,
 )
 
@@ -71,19 +71,30 @@ def parts_of(Py_ssize_t rows, Py_ssize_t work):
     return parts(rows, work)
 
 
+cpdef Py_ssize_t pitch(array) except -1:
+    """How many numbers lie from one pixel of it to the next: more than it has channels
+    if these are some of a larger array's."""
+    if array.flags.c_contiguous:
+        return array.shape[array.ndim - 1]
+    *sizes, _ = array.shape
+    *steps, _ = array.strides
+    return min([t for n, t in zip(sizes, steps) if n > 1]) // array.itemsize
+
+
 cdef class Kernel:
     """One bound call. ``kernel()`` runs it."""
 
-    cdef void* at(self, array, str kind, Py_ssize_t size, bint write) except? NULL:
-        """The address of a C-contiguous `array` of `kind` ('f', 'd', 'q', ...) with
-        `size` entries (-1: any number). None is NULL."""
+    cdef void* at(
+        self, array, str kind, Py_ssize_t size, int flags
+    ) except? NULL:
+        """The address of an `array` of `kind` ('f', 'd', 'q', ...) with `size` entries
+        (-1: any number). None is NULL."""
         cdef Py_buffer view
         cdef Py_ssize_t count
         cdef void* address
         if array is None:
             return NULL
-        flags = PyBUF_C_CONTIGUOUS | PyBUF_FORMAT | (PyBUF_WRITABLE if write else 0)
-        PyObject_GetBuffer(array, &view, flags)
+        PyObject_GetBuffer(array, &view, flags | PyBUF_FORMAT)
         given = view.format.decode()
         count = view.len // view.itemsize
         address = view.buf
@@ -102,10 +113,21 @@ cdef class Kernel:
     cdef const void* read(
         self, array, str kind, Py_ssize_t size=-1
     ) except? NULL:
-        return self.at(array, kind, size, False)
+        return self.at(array, kind, size, PyBUF_C_CONTIGUOUS)
 
     cdef void* write(self, array, str kind, Py_ssize_t size=-1) except? NULL:
-        return self.at(array, kind, size, True)
+        return self.at(array, kind, size, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE)
+
+    cdef const void* read_slice(
+        self, array, str kind, Py_ssize_t size=-1
+    ) except? NULL:
+        """As `read`, for pixels that need not lie side by side: see `pitch`."""
+        return self.at(array, kind, size, PyBUF_STRIDES)
+
+    cdef void* write_slice(
+        self, array, str kind, Py_ssize_t size=-1
+    ) except? NULL:
+        return self.at(array, kind, size, PyBUF_STRIDES | PyBUF_WRITABLE)
 
     cdef void run(self) noexcept nogil:
         """All of it."""

@@ -9,7 +9,7 @@ from libc.math cimport sqrt
 from libc.string cimport memset
 
 from minidl._ext.finish cimport finish_of
-from minidl._ext.kernel cimport Kernel, parts
+from minidl._ext.kernel cimport Kernel, parts, pitch
 from minidl._ext.math cimport NONE, RELU
 from minidl._ext.rows cimport (
     Back, Norm, deltas, deviation_rows, normalise, product_rows,
@@ -91,7 +91,8 @@ cdef class BatchNorm(_Rows):
         self.batch_mean = <real*>self.write(m, KIND, self.c)
         self.inverse = <real*>self.write(inverse, KIND, self.c)
         self.norm.c = self.c
-        self.norm.z = <const real*>self.read(z, KIND)
+        self.norm.z = <const real*>self.read_slice(z, KIND)
+        self.norm.apart = pitch(z)
         self.norm.m, self.norm.a = self.batch_mean, self.row
         self.norm.b = <const real*>self.read(beta, KIND, self.c)
         self.norm.end = finish_of(self, KIND, None, tail, 0)
@@ -113,9 +114,9 @@ cdef class BatchNorm(_Rows):
         memset(mean, 0, 2 * c * sizeof(double))
         while i < stop:
             n = min(<Py_ssize_t>BLOCK, stop - i)
-            z = self.norm.z + i * c
+            z = self.norm.z + i * self.norm.apart
             memset(s1, 0, 2 * c * sizeof(real))
-            deviation_rows(z, n, c, s1, s2)
+            deviation_rows(z, n, c, self.norm.apart, s1, s2)
             whole = <double>1 / n
             weight = <double>n / (i - start + n)
             for j in range(c):
@@ -181,7 +182,8 @@ cdef class BatchNormAdjoint(_Rows):
         self.g_gamma = <real*>self.write(g_gamma, KIND, self.c)
         self.g_beta = <real*>self.write(g_beta, KIND, self.c)
         self.back.norm.c = self.c
-        self.back.norm.z = <const real*>self.read(z, KIND)
+        self.back.norm.z = <const real*>self.read_slice(z, KIND)
+        self.back.norm.apart = pitch(z)
         self.back.norm.m = <const real*>self.read(m, KIND, self.c)
         self.back.norm.a = self.back.r2 = self.row + 2 * self.c
         self.back.norm.b = <const real*>self.read(beta, KIND, self.c)
@@ -292,7 +294,8 @@ cdef class ScaleShift(_Rows):
     def __init__(self, z, scale, shift, x, tail=None):
         self.split(z, None)
         self.norm.c = self.c
-        self.norm.z = <const real*>self.read(z, KIND)
+        self.norm.z = <const real*>self.read_slice(z, KIND)
+        self.norm.apart = pitch(z)
         self.norm.a = <const real*>self.read(scale, KIND, self.c)
         self.norm.b = <const real*>self.read(shift, KIND, self.c)
         self.norm.end = finish_of(self, KIND, None, tail, 0)

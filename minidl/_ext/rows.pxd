@@ -13,8 +13,9 @@ cdef enum:
 
 
 cdef struct Norm:
-    # x = act((z - m) a + b + add): z, x and add are rows; m and b may be NULL
-    Py_ssize_t c
+    # x = act((z - m) a + b + add): z, x and add are rows, those of z `apart` from each
+    # other; m and b may be NULL
+    Py_ssize_t c, apart
     const real* z
     const real* m
     const real* a
@@ -38,10 +39,10 @@ cdef struct Back:
 
 
 cdef inline vec centred(
-    Norm* k, Py_ssize_t at, Py_ssize_t j, Py_ssize_t n
+    Norm* k, Py_ssize_t i, Py_ssize_t j, Py_ssize_t n
 ) noexcept nogil:
-    """z - m for n channels from j on, z's from `at` on"""
-    cdef vec z = load_part(k.z + at, n)
+    """z - m for n channels of row i from j on"""
+    cdef vec z = load_part(k.z + i * k.apart + j, n)
     return z if k.m == NULL else z - load_part(k.m + j, n)
 
 
@@ -57,7 +58,7 @@ cdef inline void normalise(
             n = min(<Py_ssize_t>LANES, c - j)
             a = load_part(k.a + j, n)
             b = splat(0) if k.b == NULL else load_part(k.b + j, n)
-            store_part(k.x + at, ended(&k.end, centred(k, at, j, n), a, b, at, n), n)
+            store_part(k.x + at, ended(&k.end, centred(k, i, j, n), a, b, at, n), n)
             j, at = j + LANES, at + LANES
 
 
@@ -93,7 +94,7 @@ cdef inline void products(
         for q in range(high):
             for p in range(wide):
                 at = (i + q) * c + j + p * LANES
-                d = centred(&k.norm, at, j + p * LANES, n)
+                d = centred(&k.norm, i + q, j + p * LANES, n)
                 e = behind(k, act, d, at, j + p * LANES, n)
                 if k.passed != NULL:
                     store_part(k.passed + at, e, n)
@@ -133,7 +134,7 @@ cdef inline void deltas(
         j, at = 0, i * c
         while j < c:
             n = min(<Py_ssize_t>LANES, c - j)
-            d = centred(&k.norm, at, j, n)
+            d = centred(&k.norm, i, j, n)
             e = behind(k, act, d, at, j, n)
             d = d * load_part(k.r0 + j, n) + load_part(k.r1 + j, n)
             store_part(k.delta + at, d + e * load_part(k.r2 + j, n), n)
@@ -142,7 +143,7 @@ cdef inline void deltas(
 
 cdef inline void deviations(
     const real* z, const int wide, const int high, Py_ssize_t j, Py_ssize_t n,
-    Py_ssize_t start, Py_ssize_t stop, Py_ssize_t c, real* s1, real* s2
+    Py_ssize_t start, Py_ssize_t stop, Py_ssize_t apart, real* s1, real* s2
 ) noexcept nogil:
     """s1 += sum of d, s2 += sum of d^2 over the rows from start to stop, d = z - z[0];
     otherwise as `products`.
@@ -163,7 +164,7 @@ cdef inline void deviations(
     while i + high <= stop:
         for q in range(high):
             for p in range(wide):
-                d = load_part(z + (i + q) * c + j + p * LANES, n) - first[p]
+                d = load_part(z + (i + q) * apart + j + p * LANES, n) - first[p]
                 sum1[q * wide + p] = sum1[q * wide + p] + d
                 sum2[q * wide + p] = sum2[q * wide + p] + d * d
         i += high
@@ -175,15 +176,15 @@ cdef inline void deviations(
 
 
 cdef inline void deviation_rows(
-    const real* z, Py_ssize_t rows, Py_ssize_t c, real* s1, real* s2
+    const real* z, Py_ssize_t rows, Py_ssize_t c, Py_ssize_t apart, real* s1, real* s2
 ) noexcept nogil:
     """`deviations` of all channels"""
     cdef Py_ssize_t j = 0, n, even = rows // GROUP * GROUP
     while j + GROUP * LANES <= c:
-        deviations(z, GROUP, 1, j, LANES, 0, rows, c, s1, s2)
+        deviations(z, GROUP, 1, j, LANES, 0, rows, apart, s1, s2)
         j += GROUP * LANES
     while j < c:
         n = min(<Py_ssize_t>LANES, c - j)
-        deviations(z, 1, GROUP, j, n, 0, even, c, s1, s2)
-        deviations(z, 1, 1, j, n, even, rows, c, s1, s2)
+        deviations(z, 1, GROUP, j, n, 0, even, apart, s1, s2)
+        deviations(z, 1, 1, j, n, even, rows, apart, s1, s2)
         j += LANES

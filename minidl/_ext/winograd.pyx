@@ -17,7 +17,7 @@ from minidl._ext.finish cimport (
     ADDED, ADDED_BEHIND, ANY, BEHIND, PLAIN, RECTIFIED, Finish, ended_by, factor_of,
     finish_of, offset_of,
 )
-from minidl._ext.kernel cimport Kernel
+from minidl._ext.kernel cimport Kernel, pitch
 from minidl._ext.simd cimport (
     LANES, MR, NR, VECTOR_BYTES, load, load_part, real, splat, store, store_part,
     stream, transpose, vec,
@@ -232,7 +232,7 @@ cdef class WinogradPack(Kernel):
 cdef inline void output_by(
     const int side, Finish* end, const int kind, const real* m, Py_ssize_t height,
     Py_ssize_t row, Py_ssize_t tall, Py_ssize_t wide, Py_ssize_t f, Py_ssize_t stop,
-    Py_ssize_t filters, Py_ssize_t at, Py_ssize_t line, real* x
+    Py_ssize_t filters, Py_ssize_t at, Py_ssize_t line, Py_ssize_t step, real* x
 ) noexcept nogil:
     """`output_tile`, the kind of the tail known before."""
     cdef const real* source
@@ -258,41 +258,41 @@ cdef inline void output_by(
                 for j in range(side):
                     store(x + to, ended_by(
                         end, kind, o[side * i + j], factor, offset, to, LANES))
-                    to += filters
+                    to += step
             elif i < tall:
                 for j in range(side):
                     if j < wide:
                         store_part(x + to, ended_by(
                             end, kind, o[side * i + j], factor, offset, to, n), n)
-                    to += filters
+                    to += step
         f += LANES
 
 
 cdef inline void output_tile(
     const int side, Finish* end, const real* m, Py_ssize_t height, Py_ssize_t row,
     Py_ssize_t tall, Py_ssize_t wide, Py_ssize_t f, Py_ssize_t stop,
-    Py_ssize_t filters, Py_ssize_t at, Py_ssize_t line, real* x
+    Py_ssize_t filters, Py_ssize_t at, Py_ssize_t line, Py_ssize_t step, real* x
 ) noexcept nogil:
     """Y = A^T m A for filters f to stop, finished: the first tall x wide of it to x,
-    lines `line` apart, from `at` on. m [panel][point][height][NR], of which one row."""
+    lines `line` apart and pixels `step`, from `at` on. m [panel][point][height][NR], of which one row."""
     if end.kind == PLAIN:
         output_by(side, end, PLAIN, m, height, row, tall, wide, f, stop, filters, at,
-                  line, x)
+                  line, step, x)
     elif end.kind == RECTIFIED:
         output_by(side, end, RECTIFIED, m, height, row, tall, wide, f, stop, filters,
-                  at, line, x)
+                  at, line, step, x)
     elif end.kind == ADDED:
         output_by(side, end, ADDED, m, height, row, tall, wide, f, stop, filters, at,
-                  line, x)
+                  line, step, x)
     elif end.kind == BEHIND:
         output_by(side, end, BEHIND, m, height, row, tall, wide, f, stop, filters, at,
-                  line, x)
+                  line, step, x)
     elif end.kind == ADDED_BEHIND:
         output_by(side, end, ADDED_BEHIND, m, height, row, tall, wide, f, stop,
-                  filters, at, line, x)
+                  filters, at, line, step, x)
     else:
         output_by(side, end, ANY, m, height, row, tall, wide, f, stop, filters, at,
-                  line, x)
+                  line, step, x)
 
 
 cdef inline void input_tile(
@@ -376,6 +376,7 @@ cdef class Winograd(WinogradGrid):
     cdef real* slots  # per buffer v [group][point][c / LANES][height][LANES]
     cdef Finish end  # and per thread m [group][panel][point][height][NR]
     cdef Py_ssize_t height, groups, panels, blocks, split, apart, v_size, m_size
+    cdef Py_ssize_t pitch  # of x
     cdef bint common  # shares: each block has a buffer, and all are transformed first
     cdef bint transforming
 
@@ -383,7 +384,8 @@ cdef class Winograd(WinogradGrid):
         self.measure(z, x, pad, taps)
         self.panels = (self.f + NR - 1) // NR
         self.u = <const real*>self.read(u, KIND, WinogradPack.size(self.c, self.f))
-        self.x = <real*>self.write(x, KIND)
+        self.x = <real*>self.write_slice(x, KIND)
+        self.pitch = pitch(x)
         self.blocks, self.split, self.groups, self.height = Winograd.layout(
             self.tiles, self.c, self.f)
         self.apart = odd(self.height * self.wide)
@@ -486,14 +488,14 @@ cdef class Winograd(WinogradGrid):
         cdef Py_ssize_t x = spot % self.right * self.side
         cdef Py_ssize_t tall = min(self.side, self.rows - y)
         cdef Py_ssize_t wide = min(self.side, self.cols - x)
-        cdef Py_ssize_t line = self.cols * self.f
-        cdef Py_ssize_t at = ((image * self.rows + y) * self.cols + x) * self.f
+        cdef Py_ssize_t step = self.pitch, line = self.cols * step
+        cdef Py_ssize_t at = ((image * self.rows + y) * self.cols + x) * step
         if self.side == 4:
             output_tile(4, &self.end, m, self.height, row, tall, wide, f, stop, self.f,
-                        at, line, self.x)
+                        at, line, step, self.x)
         else:
             output_tile(2, &self.end, m, self.height, row, tall, wide, f, stop, self.f,
-                        at, line, self.x)
+                        at, line, step, self.x)
 
 
 cdef inline void gradient(

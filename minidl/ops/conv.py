@@ -62,6 +62,11 @@ class Conv(Window):
         allowed = [one for one in WAYS if one != "winograd" or self.algorithm == "auto"]
         return next(one for one in allowed if WAYS[one].suits(shape, itemsize))
 
+    def slices(self, z: Any, x: Shape, itemsize: int) -> tuple[str, ...]:
+        shape = geometry(self, z, x).plain()
+        way = WAYS[self.way(shape, itemsize)]
+        return ("x",) if way.slices(shape) else ()
+
     def how(self, z: Shape, x: Shape, itemsize: int) -> str:
         return self.way(geometry(self, z, x).plain(), itemsize)
 

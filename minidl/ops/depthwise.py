@@ -29,6 +29,11 @@ def book(shape: Geometry, threads: int, itemsize: int) -> Book:
     return Book(adjoint_scratch=max(turned, sums))
 
 
+def slices(shape: Geometry) -> bool:
+    """Whether x may be some channels of a larger array."""
+    return False
+
+
 def forward(
     shape: Geometry, z: Any, theta: Any, x: Any, scratch: Any, b: Any, tail: Any
 ) -> list[Any]:

@@ -80,6 +80,9 @@ class BatchNorm(Op):
             g.gamma, g.beta, scratch, tail, x if tail else None,
         )
 
+    def slices(self, z: Any, x: Shape, itemsize: int) -> tuple[str, ...]:
+        return ("z",)
+
     def inference(self) -> Op:
         return FrozenBatchNorm(self.momentum, self.tiny, self.unbiased)
 

@@ -7,6 +7,7 @@ from math import prod
 from typing import Any
 
 from .._ext import kernels
+from .._ext.kernel import pitch
 from ..spec import Array, Book
 from .grid import BESIDE, Geometry, Grid
 from .product import (
@@ -41,6 +42,11 @@ def book(shape: Geometry, threads: int, itemsize: int) -> Book:
     )
 
 
+def slices(shape: Geometry) -> bool:
+    """Whether x may be some channels of a larger array."""
+    return shape.beside == 1
+
+
 def prepare(shape: Geometry, theta: Any) -> list[Any]:
     """Pack w. How many positions share a row shows in the size alone."""
     grids = next(
@@ -55,7 +61,10 @@ def forward(
 ) -> list[Any]:
     """x = rows(z) w + b and the tail."""
     made, source, rest = bordered(shape, z, scratch)
-    return made + multiply(shape.forward(), source, theta.rows, x, rest, b, tail)
+    grids = shape.forward()
+    if (apart := pitch(x)) != shape.f:
+        grids = [replace(g, target=(*g.target[:3], apart)) for g in grids]
+    return made + multiply(grids, source, theta.rows, x, rest, b, tail)
 
 
 def delta(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, ClassVar
 
 import numpy as np
@@ -220,7 +221,18 @@ class Concat(Op):
     def forward(self, z: Any, theta: Any, x: Any, tape: Any, scratch: Any) -> Any:
         z = z if isinstance(z, tuple) else (z,)
         pairs = zip(z, self.parts(x, z), strict=True)
-        return [kernels(x).Move(one, part) for one, part in pairs]
+        return [
+            kernels(x).Move(one, part) for one, part in pairs
+            if one.ctypes.data != part.ctypes.data  # else it was made there
+        ]
+
+    def slices(self, z: Any, x: Shape, itemsize: int) -> tuple[str, ...]:
+        return ("z", "x")
+
+    def starts(self, *z: Shape) -> tuple[int, ...]:
+        if self.windows(*(one[1:] for one in z)) is None:  # not along the channels
+            return ()
+        return tuple(accumulate((one[-1] for one in z[:-1]), initial=0))
 
     def adjoint(
         self, epsilon: Any, z: Any, theta: Any, x: Any, tape: Any, scratch: Any,

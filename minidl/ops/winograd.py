@@ -62,6 +62,11 @@ def book(shape: Geometry, threads: int, itemsize: int) -> Book:
     )
 
 
+def slices(shape: Geometry) -> bool:
+    """Whether x may be some channels of a larger array."""
+    return True
+
+
 def prepare(shape: Geometry, theta: Any) -> list[Any]:
     """Transform w."""
     return [kernels(theta.w).WinogradPack(theta.w, theta.winograd, shape.flip, False)]
