@@ -200,7 +200,10 @@ def described(engine: Engine, step: Step) -> tuple[str, str, str, str, int, int]
         wanted = (step.delta, step.g.values())
         macs = forward * sum(any(w is not None for w in each) for each in wanted)
     regions = (step.reads() | step.writes()) - {step.scratch}
-    moved = sum(engine.plan.regions[one].bytes for one in regions)
+    memory = engine.plan.regions
+    moved = sum(memory[one].bytes for one in regions)
+    if step.do == "forward":  # what was made in x stays there
+        moved -= 2 * sum(memory[o].bytes for o in step.z if memory[o].of == step.x)
     learned = [one for one in step.g.values() if isinstance(one, str)]
     for one in learned:  # reads and writes it, and what the optimiser keeps of it
         moved += 4 * engine.store.arrays[one].nbytes

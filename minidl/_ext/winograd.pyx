@@ -274,7 +274,8 @@ cdef inline void output_tile(
     Py_ssize_t filters, Py_ssize_t at, Py_ssize_t line, Py_ssize_t step, real* x
 ) noexcept nogil:
     """Y = A^T m A for filters f to stop, finished: the first tall x wide of it to x,
-    lines `line` apart and pixels `step`, from `at` on. m [panel][point][height][NR], of which one row."""
+    lines `line` and pixels `step` apart, from `at` on. m [panel][point][height][NR], of
+    which one row."""
     if end.kind == PLAIN:
         output_by(side, end, PLAIN, m, height, row, tall, wide, f, stop, filters, at,
                   line, step, x)
