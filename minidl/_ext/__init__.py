@@ -26,7 +26,8 @@ __all__ = [
 ROOMS = (
     "elementwise", "conv", "correlate", "dense", "local", "structure", "pool",
     "windowsum", "maxout", "resize", "lrn", "im2col", "norm", "optim", "softmax",
-    "loss", "rbf", "dropout", "winograd", "depthwise", "peak", "pixels",
+    "loss", "rbf", "dropout", "winograd", "winograd_weights", "depthwise", "peak",
+    "pixels",
 )
 LEVELS = ("v2", "v3", "v4")
 
