@@ -7,14 +7,16 @@
 
 from libc.string cimport memcpy, memset
 
-from minidl._ext.finish cimport Finish, finish_of, finish_rows
+from minidl._ext.finish cimport (
+    ADDED, PLAIN, RECTIFIED, Finish, finish_of, finish_rows,
+)
 from minidl._ext.grid cimport (
     NEAR, Grid, Spot, go_on, grid_of, last_tap, numbers, point, spot_of, target_of,
     zero,
 )
 from minidl._ext.kernel cimport Kernel
 from minidl._ext.simd cimport BLOCK, LANES, MR, NR, prefetch_write, real
-from minidl._ext.tile cimport forward_tile
+from minidl._ext.tile cimport Goal, forward_tile
 
 cdef str KIND = "d" if sizeof(real) == 8 else "f"
 COLUMNS = NR
@@ -128,9 +130,9 @@ cdef class Product(Kernel):
     cdef char* slots  # scratch per thread: places, pointers and copies of one block
     cdef Py_ssize_t slot  # bytes of it
     cdef Py_ssize_t copied  # from one copied row to the next, if any is
-    cdef Finish end
-    cdef Finish each  # of one of the positions beside each other
-    cdef real* ends  # b, scale and shift of all of them
+    cdef Finish given  # for one of the positions beside each other
+    cdef Finish end  # for all of them: a factor and an offset, kept in `ends`
+    cdef real* ends
     cdef Py_ssize_t filters, total, blocks, split, beside
     cdef bint far_x, far_w  # beyond the L2 cache
 
@@ -143,10 +145,11 @@ cdef class Product(Kernel):
         self.packed = <const real*>self.read(packed, KIND, size)
         self.x = <real*>self.write_slice(x, KIND) + <Py_ssize_t>about.into
         self.zeros = zero(self, self.grid.run)
-        self.end = self.each = finish_of(self, KIND, b, tail, <Py_ssize_t>about.into)
+        self.end = self.given = finish_of(self, KIND, b, tail, <Py_ssize_t>about.into)
         self.beside = about.beside
-        if self.beside > 1:
-            self.ends = <real*>zero(self, 3 * self.filters)
+        self.ends = <real*>zero(self, 2 * self.filters)
+        self.end.b, self.end.scale, self.end.shift = (
+            NULL, self.ends, self.ends + self.filters)
         self.slots = <char*>self.write(scratch, "B")
         self.slot = Product.scratch(about, 1)
         self.total = self.grid.n * self.grid.rows * self.grid.cols
@@ -179,22 +182,16 @@ cdef class Product(Kernel):
         return threads * (size + high * copied * sizeof(real))
 
     cdef void run(self) noexcept nogil:
-        if self.beside > 1:
-            self.end.b = self.repeated(self.each.b, self.ends)
-            self.end.scale = self.repeated(self.each.scale, self.ends + self.filters)
-            self.end.shift = self.repeated(
-                self.each.shift, self.ends + 2 * self.filters)
+        cdef Py_ssize_t f, q, each = self.filters // self.beside
+        cdef real b, scale, shift
+        for f in range(self.filters):
+            q = f if f < each else f % each
+            b = 0 if self.given.b == NULL else self.given.b[q]
+            scale = 1 if self.given.scale == NULL else self.given.scale[q]
+            shift = 0 if self.given.scale == NULL else self.given.shift[q]
+            self.ends[f], self.ends[self.filters + f] = scale, b * scale + shift
         self.share(self.blocks * self.split,
                    self.total * self.grid.taps * self.grid.run * self.filters // 8)
-
-    cdef const real* repeated(self, const real* one, real* all) noexcept nogil:
-        """The numbers of a position's filters, for all that lie beside it."""
-        cdef Py_ssize_t q
-        if one == NULL:
-            return NULL
-        for q in range(self.filters):
-            all[q] = one[q % (self.filters // self.beside)]
-        return all
 
     cdef void part(self, Py_ssize_t item, int slot) noexcept nogil:
         cdef Py_ssize_t panels = (self.filters + NR - 1) // NR
@@ -222,8 +219,9 @@ cdef class Product(Kernel):
         cdef Py_ssize_t groups = (end - m + MR - 1) // MR, p, count
         cdef Py_ssize_t height = (end - m + groups - 1) // groups
         cdef Py_ssize_t size = taps * run * NR, first = panel, next, r, k
-        cdef Py_ssize_t wide, step, by
-        cdef bint narrow, writes
+        cdef Py_ssize_t wide, step, by, left
+        cdef bint narrow, writes, whole
+        cdef Goal goal
         cdef const real* ahead
         cdef const real* asks[DEEP]
         cdef real tile[DEEP * MR * NR]
@@ -240,6 +238,7 @@ cdef class Product(Kernel):
             p, next = 0, panel + 1 if panel + 1 < stop else after
             wide = self.grid.step_w * self.grid.c
             narrow = self.filters - panel * NR <= LANES  # asks for nothing
+            goal = self.goal(panel * NR)
             writes = (self.far_x and not (self.far_w or narrow) and taps * run <= DEPTH
                       and (panel > first or wide <= NR))
             if self.copied and panel + 1 == stop:
@@ -260,23 +259,38 @@ cdef class Product(Kernel):
                 ahead, step, by = self.packed + panel * size, 0, 0
             while p < groups:
                 count = min(<Py_ssize_t>DEEP, groups - p)
+                left = min(count * height, end - m - p * height)
+                whole = goal.x != NULL and left == count * height
                 for k in range(count):
                     asks[k] = ahead + (p + k) * step
                     if writes and (p + k) % 2:
                         asks[k] += LANES
                 if self.far_x and not writes:
-                    for r in range(p * height, min((p + count) * height, end - m)):
+                    for r in range(p * height, p * height + left):
                         prefetch_write(self.x + at[r] + panel * NR)
                         prefetch_write(self.x + at[r] + panel * NR + LANES)
                 forward_tile(
                     height, narrow, count, taps, run, rows + p * height * marks,
-                    jump, self.packed + panel * size, asks, by, tile)
-                finish_rows(
-                    &self.end, tile, at + p * height,
-                    min(count * height, end - m - p * height), panel * NR,
-                    self.filters, self.x)
+                    jump, self.packed + panel * size, asks, by, tile,
+                    &goal if whole else NULL, at + p * height)
+                if not whole:
+                    finish_rows(
+                        &self.end, tile, at + p * height, left, panel * NR,
+                        self.filters, self.x)
                 p += count
             panel += 1
+
+    cdef Goal goal(self, Py_ssize_t f) noexcept nogil:
+        """The end of a panel, from column f on; no x if not all its columns count."""
+        cdef Goal goal
+        cdef bint full = self.filters - f >= NR or self.filters - f == LANES
+        goal.factor, goal.offset = self.end.scale + f, self.end.shift + f
+        goal.add = NULL if self.end.add == NULL else self.end.add + f
+        goal.rectified = self.end.kind != PLAIN
+        goal.x = NULL
+        if full and self.end.kind in (PLAIN, RECTIFIED, ADDED):
+            goal.x = self.x + f
+        return goal
 
     cdef void copy(self, Py_ssize_t count, const real** rows) noexcept nogil:
         """Copy the rows of the only tap behind these pointers, and point there."""

@@ -53,14 +53,37 @@
     if (halves == 2) store(x + i * apart + LANES, load(x + i * apart + LANES) + q##i); \
   }
 
+/* What becomes of the columns of a tile: x[at] = act(factor v + offset + add[at]), with
+   relu for act, and without add where that is NULL, or plainly factor v + offset. Each
+   of the three has code of its own: asked row by row, it is slower than by way of a
+   tile in memory. */
+struct goal {
+  const real *factor, *offset, *add;
+  real *x;
+  int rectified;
+};
+#define END(i, result) \
+  if (i < height) { \
+    store(into + at[i], result(p##i * f0 + o0, at[i])); \
+    if (halves == 2) store(into + at[i] + LANES, result(q##i * f1 + o1, at[i] + LANES)); \
+  }
+#define AS_IT_IS(v, at) (v)
+#define RECTIFIED(v, at) relu(v)
+#define ADDED(v, at) relu(v + load(add + at))
+#define END_AS_IT_IS(i) END(i, AS_IT_IS)
+#define END_RECTIFIED(i) END(i, RECTIFIED)
+#define END_ADDED(i) END(i, ADDED)
+INLINE vec relu(vec v) { return pick(less(v, splat(0)), splat(0), v); }
+
 /* `count` tiles [height, NR], of rows [count][taps, height], or [count][height] where tap
    t of any row lies jump[t] on; each asks for the memory from asks[tile] on, `by` entries
-   a step */
+   a step. They go to x, or if there is a goal, row by row to where `at` says. */
 INLINE void forward_of(const int height, const int halves, ssize_t count, ssize_t taps,
                        ssize_t run, const real **rows, const ssize_t *jump,
-                       const real *panel, const real **asks, ssize_t by, real *x) {
+                       const real *panel, const real **asks, ssize_t by, real *x,
+                       const struct goal *to, const ssize_t *at) {
   const ssize_t apart = NR;
-  for (ssize_t tile = 0; tile < count; tile++, x += height * apart) {
+  for (ssize_t tile = 0; tile < count; tile++, x += height * apart, at += height) {
     const real *b = panel, *ask = asks[tile];
     ROWS(ZERO)
     ROWS(ROW)
@@ -83,7 +106,17 @@ INLINE void forward_of(const int height, const int halves, ssize_t count, ssize_
         ROWS(BY_POINTER)
       }
     }
-    ROWS(WRITE)
+    if (to) {
+      const real *add = to->add;
+      real *into = to->x;
+      vec f0 = load(to->factor), f1 = halves == 2 ? load(to->factor + LANES) : f0;
+      vec o0 = load(to->offset), o1 = halves == 2 ? load(to->offset + LANES) : o0;
+      if (add) { ROWS(END_ADDED) }
+      else if (to->rectified) { ROWS(END_RECTIFIED) }
+      else { ROWS(END_AS_IT_IS) }
+    } else {
+      ROWS(WRITE)
+    }
   }
 }
 
@@ -127,12 +160,13 @@ INLINE void adjoint_of(const int height, const int halves, ssize_t pixels,
 
 #define FORWARD(h) \
   case h: \
-    if (narrow) forward_of(h, 1, count, taps, run, rows, jump, b, asks, by, x); \
-    else forward_of(h, 2, count, taps, run, rows, jump, b, asks, by, x); \
+    if (narrow) forward_of(h, 1, count, taps, run, rows, jump, b, asks, by, x, to, at); \
+    else forward_of(h, 2, count, taps, run, rows, jump, b, asks, by, x, to, at); \
     break;
 static void forward_tile(ssize_t height, int narrow, ssize_t count, ssize_t taps,
                          ssize_t run, const real **rows, const ssize_t *jump,
-                         const real *b, const real **asks, ssize_t by, real *x) {
+                         const real *b, const real **asks, ssize_t by, real *x,
+                         const struct goal *to, const ssize_t *at) {
   switch (height) { HEIGHTS(FORWARD) }
 }
 
