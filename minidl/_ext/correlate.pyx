@@ -1,7 +1,8 @@
 """What the weights get: sums over the positions of a Grid.
 
-    Correlate   g = im2col(z)^T epsilon, im2col never stored
-    SumRows     g = sum of epsilon
+    Correlate      g = im2col(z)^T epsilon, im2col never stored
+    CorrelateFew   the same, of few positions
+    SumRows        g = sum of epsilon
 """
 
 from libc.string cimport memcpy, memset
@@ -11,14 +12,17 @@ from minidl._ext.grid cimport (
     zero,
 )
 from minidl._ext.kernel cimport Kernel, parts
-from minidl._ext.simd cimport CHUNK, LANES, MR, NR, real
-from minidl._ext.tile cimport adjoint_by_rows
+from minidl._ext.simd cimport CHUNK, LANES, MR, NR, load_part, real, store
+from minidl._ext.tile cimport adjoint_by_rows, adjoint_by_stride
 
 cdef str KIND = "d" if sizeof(real) == 8 else "f"
 
+cdef enum:
+    SHARES = 16  # items of few positions
+
 
 cdef class Correlate(Kernel):
-    """g[offset_t + l down + f across] = sum over positions m of z_t[m, l] epsilon[m, f]
+    """g[offset_t + l down + f] = sum over positions m of z_t[m, l] epsilon[m, f]
 
     The positions are split into `parts`, each with a sum of its own, added in order:
     the same bits for any number of threads."""
@@ -30,25 +34,25 @@ cdef class Correlate(Kernel):
     cdef real* g
     cdef real* sums  # [parts][panels][taps run][NR]
     cdef char* slots  # per thread: pointers [taps][CHUNK], then a packed panel
-    cdef Py_ssize_t filters, parts, groups, total, taps, each, down, across
+    cdef Py_ssize_t filters, parts, groups, total, taps, each, down
     cdef bint gathering
     cdef bint direct  # one sum is g itself
     cdef Py_ssize_t* offsets
 
-    def __init__(self, z, epsilon, g, about, down, across, scratch):
+    def __init__(self, z, epsilon, g, about, down, scratch):
         self.grid = grid_of(self, about)
         self.filters = about.filters
         self.offsets = numbers(self, about.offsets)
         self.taps = len(about.offsets) // about.beside
         self.each = self.filters // about.beside
-        self.down, self.across = down, across
+        self.down = down
         self.z = <const real*>self.read(z, KIND) + <Py_ssize_t>about.channel
         self.epsilon = <const real*>self.read(epsilon, KIND) + <Py_ssize_t>about.into
         self.g = <real*>self.write(g, KIND)
         self.zeros = zero(self, self.grid.run)
         self.groups, self.parts = Correlate.shares(about)
         self.direct = (
-            self.parts == 1 and across == 1 and about.beside == 1
+            self.parts == 1 and about.beside == 1
             and self.filters % NR == 0 and self.taps == self.grid.taps)
         self.total = self.grid.n * self.grid.rows * self.grid.cols
         panels = (self.filters + NR - 1) // NR
@@ -200,15 +204,102 @@ cdef class Correlate(Kernel):
                 if beside == 1:
                     g = self.g + self.offsets[t] + l * self.down
                     for q in range(width):
-                        g[(panel * NR + q) * self.across] = total[q]
+                        g[panel * NR + q] = total[q]
                     continue
                 for q in range(width):
                     p = (panel * NR + q) // self.each
                     column = (panel * NR + q) % self.each
                     if self.offsets[t * beside + p] >= 0:
                         g = self.g + self.offsets[t * beside + p]
-                        g += l * self.down + column * self.across
+                        g += l * self.down + column
                         g[0] = total[q] if p == 0 else g[0] + total[q]
+
+
+cdef class CorrelateFew(Kernel):
+    """The same where positions are few and g is large: each tile of it is written once.
+    The columns of z for a tile are stacked; epsilon is read as it lies."""
+
+    cdef Grid grid
+    cdef const real* z
+    cdef const real* zeros
+    cdef const real* epsilon
+    cdef real* g
+    cdef char* slots  # per thread: pointers [taps][positions], then a stack
+    cdef Py_ssize_t filters, total, tiles, heights, even, slot
+    cdef Py_ssize_t* offsets
+
+    def __init__(self, z, epsilon, g, about, scratch):
+        self.grid = grid_of(self, about)
+        self.filters = about.filters
+        self.offsets = numbers(self, about.offsets)
+        self.z = <const real*>self.read(z, KIND) + <Py_ssize_t>about.channel
+        self.epsilon = <const real*>self.read(epsilon, KIND) + <Py_ssize_t>about.into
+        self.g = <real*>self.write(g, KIND)
+        self.zeros = zero(self, self.grid.run)
+        self.total = self.grid.n * self.grid.rows * self.grid.cols
+        self.heights = (self.grid.run + MR - 1) // MR  # tiles of a tap
+        self.even = (self.grid.run + self.heights - 1) // self.heights
+        self.tiles = self.grid.taps * self.heights
+        self.slots = <char*>self.write(scratch, "B")
+        self.slot = CorrelateFew.scratch(about, 1)
+
+    @staticmethod
+    def suits(about):
+        """Whether g is beyond the L2 cache, epsilon within, and a stack read often
+        enough; a column of rows longer than 2 KiB is not fetched ahead by a CPU."""
+        total = about.source[0] * about.positions[0] * about.positions[1]
+        row = about.target[3] * sizeof(real)
+        large = about.inner * about.filters * sizeof(real) > NEAR >= total * row
+        often = about.filters % NR == 0 and about.filters >= 8 * NR
+        return large and often and row <= 2048 and about.beside == 1
+
+    @staticmethod
+    def scratch(about, threads):
+        """Bytes of pointers and stacks."""
+        total = about.source[0] * about.positions[0] * about.positions[1]
+        size = total * len(about.taps) * sizeof(void*)
+        size += (total * MR + LANES) * sizeof(real)
+        return threads * ((size + 63) // 64 * 64)
+
+    cdef void run(self) noexcept nogil:
+        self.share(min(self.tiles, <Py_ssize_t>SHARES),
+                   self.total * self.grid.taps * self.grid.run * self.filters // 8)
+
+    cdef void part(self, Py_ssize_t item, int slot) noexcept nogil:
+        cdef Py_ssize_t shares = min(self.tiles, <Py_ssize_t>SHARES), tile
+        cdef const real** rows = <const real**>(self.slots + slot * self.slot)
+        point(&self.grid, self.z, self.zeros, 0, self.total, self.total, self.total,
+              rows)
+        for tile in range(self.tiles * item // shares,
+                          self.tiles * (item + 1) // shares):
+            self.tile(tile, rows)
+
+    cdef void tile(self, Py_ssize_t tile, const real** rows) noexcept nogil:
+        """One tile of g, for all filters. The first of its panels asks for what the
+        next stack will hold."""
+        cdef Py_ssize_t t = tile // self.heights, l = tile % self.heights * self.even
+        cdef Py_ssize_t height = min(self.even, self.grid.run - l), f = 0, k, at
+        cdef Py_ssize_t jump = self.grid.jump[t] if self.grid.whole else 0
+        cdef Py_ssize_t apart = self.grid.x_c, by = self.grid.step_w * self.grid.c
+        cdef real* stack = <real*>(rows + self.total * self.grid.taps)
+        cdef real* g = self.g + self.offsets[t] + l * apart
+        cdef const real* z
+        if not self.grid.whole:
+            rows += t * self.total
+        cdef const real* ask = rows[0] + jump + l + 2 * self.even - 1
+        for k in range(self.total):
+            z = rows[k] + jump + l
+            at = 0
+            while at < height:  # a vector runs over into the next row's place
+                store(stack + k * height + at,
+                      load_part(z + at, min(<Py_ssize_t>LANES, height - at)))
+                at += LANES
+        while f < self.filters:
+            adjoint_by_stride(
+                height, False, self.total, stack, height, self.epsilon + f, apart,
+                ask, by, g + f, apart, False)
+            f += NR
+            ask, by = stack, 0
 
 
 cdef class SumRows(Kernel):

@@ -303,11 +303,14 @@ cdef class DenseWeights(Kernel):
         cdef Py_ssize_t at = 0, q, part
         cdef real tile[MR * NR]
         cdef real* into
+        cdef bint narrow
         while at < width:
-            adjoint_by_stride(
-                height, width - at <= LANES, self.n, self.z + i, self.i,
-                self.packed + (f + at) * self.n, self.packed, 0, tile, NR, False)
             part = min(<Py_ssize_t>NR, width - at)
+            narrow = part <= LANES
+            adjoint_by_stride(
+                height, narrow, self.n, self.z + i, self.i,
+                self.packed + (f + at) * self.n, LANES if narrow else NR, self.packed,
+                0, tile, NR, False)
             for q in range(height):
                 into = g + q * row + at
                 if part < NR:

@@ -145,10 +145,10 @@ INLINE void point_of(const int height, const int halves, ssize_t count, ssize_t 
    rows[m] + stride if there are rows. Each asks for the entry at `ask`, which moves on by `by`. */
 INLINE void adjoint_of(const int height, const int halves, ssize_t pixels,
                        const real **rows, ssize_t stride, const real *a, const real *e,
-                       const real *ask, ssize_t by, real *x, ssize_t apart,
-                       int add) {
+                       ssize_t e_apart, const real *ask, ssize_t by, real *x,
+                       ssize_t apart, int add) {
   ROWS(ZERO)
-  for (ssize_t m = 0; m < pixels; m++, e += halves * LANES, ask += by) {
+  for (ssize_t m = 0; m < pixels; m++, e += e_apart, ask += by) {
     prefetch_far(ask);
     vec b0 = load(e), b1 = halves == 2 ? load(e + LANES) : b0;
     if (rows) a = rows[m] + stride;
@@ -183,8 +183,8 @@ static void point_tile(ssize_t height, int narrow, ssize_t count, ssize_t depth,
 
 #define BY_ROWS(h) \
   case h: \
-    if (narrow) adjoint_of(h, 1, pixels, rows, l, 0, e, ask, by, g, apart, add); \
-    else adjoint_of(h, 2, pixels, rows, l, 0, e, ask, by, g, apart, add); \
+    if (narrow) adjoint_of(h, 1, pixels, rows, l, 0, e, LANES, ask, by, g, apart, add); \
+    else adjoint_of(h, 2, pixels, rows, l, 0, e, NR, ask, by, g, apart, add); \
     break;
 static void adjoint_by_rows(ssize_t height, int narrow, ssize_t pixels,
                             const real **rows, ssize_t l, const real *e,
@@ -195,12 +195,13 @@ static void adjoint_by_rows(ssize_t height, int narrow, ssize_t pixels,
 
 #define BY_STRIDE(h) \
   case h: \
-    if (narrow) adjoint_of(h, 1, pixels, 0, stride, a, e, ask, by, g, apart, add); \
-    else adjoint_of(h, 2, pixels, 0, stride, a, e, ask, by, g, apart, add); \
+    if (narrow) adjoint_of(h, 1, pixels, 0, stride, a, e, e_apart, ask, by, g, apart, add); \
+    else adjoint_of(h, 2, pixels, 0, stride, a, e, e_apart, ask, by, g, apart, add); \
     break;
 static void adjoint_by_stride(ssize_t height, int narrow, ssize_t pixels, const real *a,
-                              ssize_t stride, const real *e, const real *ask,
-                              ssize_t by, real *g, ssize_t apart, int add) {
+                              ssize_t stride, const real *e, ssize_t e_apart,
+                              const real *ask, ssize_t by, real *g, ssize_t apart,
+                              int add) {
   switch (height) { HEIGHTS(BY_STRIDE) }
 }
 #endif

@@ -24,5 +24,5 @@ cdef extern from "tile.h" nogil:
         Py_ssize_t apart, bint add)
     void adjoint_by_stride(
         Py_ssize_t height, bint narrow, Py_ssize_t pixels, const real* a,
-        Py_ssize_t stride, const real* e, const real* ask, Py_ssize_t by, real* g,
-        Py_ssize_t apart, bint add)
+        Py_ssize_t stride, const real* e, Py_ssize_t e_apart, const real* ask,
+        Py_ssize_t by, real* g, Py_ssize_t apart, bint add)

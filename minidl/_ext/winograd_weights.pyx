@@ -215,12 +215,13 @@ cdef class WinogradWeights(Kernel):
         cdef Py_ssize_t pair = item // self.high, c = item % self.high * self.height
         cdef Py_ssize_t point = pair // self.panels, panel = pair % self.panels
         cdef Py_ssize_t height = min(self.height, self.c - c)
+        cdef bint narrow = self.f - panel * NR <= LANES
         cdef const real* e = (
             v + POINTS * self.v_apart + point * self.e_apart + panel * self.block * NR)
         u += point * self.u_apart + (panel * self.c + c) * NR
         adjoint_by_stride(
-            height, self.f - panel * NR <= LANES, count, v + point * self.v_apart + c,
-            self.tiles.wide, e, e, 0, u, NR, not first)
+            height, narrow, count, v + point * self.v_apart + c, self.tiles.wide, e,
+            LANES if narrow else NR, e, 0, u, NR, not first)
 
     cdef void gather(self, Py_ssize_t c) noexcept nogil:
         """g = G^T u G of one channel, all filters; u of the parts in order"""

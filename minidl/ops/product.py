@@ -132,8 +132,12 @@ def weights_adjoint(
 ) -> list[Any]:
     """Kernels for g_w = im2col(z)^T epsilon."""
     made, source, rest = bordered(shape, z, scratch)
+    k = kernels(z)
     for grid in shape.forward():
-        made.append(kernels(z).Correlate(source, epsilon, g, grid, shape.f, 1, rest))
+        if k.CorrelateFew.suits(grid):
+            made.append(k.CorrelateFew(source, epsilon, g, grid, rest))
+        else:
+            made.append(k.Correlate(source, epsilon, g, grid, shape.f, rest))
     return made
 
 
@@ -145,10 +149,9 @@ def bytes_of(shape: Geometry, itemsize: int) -> int:
 
 def correlate_bytes(shape: Geometry, threads: int, itemsize: int) -> int:
     """Bytes of scratch that `weights_adjoint` needs."""
-    scratch = kernels(itemsize).Correlate.scratch
-    return bytes_of(shape, itemsize) + max(
-        scratch(grid, threads) for grid in shape.forward()
-    )
+    k, (grid, *_) = kernels(itemsize), shape.forward()
+    kind = k.CorrelateFew if k.CorrelateFew.suits(grid) else k.Correlate
+    return bytes_of(shape, itemsize) + int(kind.scratch(grid, threads))
 
 
 def sum_rows(epsilon: Any, g: Any, scratch: Any) -> Any:
