@@ -19,7 +19,7 @@ import networkx as nx
 
 from .fuse import Call, fuse, homes, shapes, trace, wanting
 from .graph import Op
-from .memory import alias, apart, place, verify
+from .memory import alias, apart, place, root, verify
 from .plan import ITEMSIZE, Joined, Plan, Region, Step
 from .spec import GAP, Array, Shape, entries
 
@@ -125,14 +125,13 @@ class Draft:
         for one in step.reads() | step.writes():
             self.touch(one, len(self.steps) - 1)
 
-    def touch(self, one: int | None, at: int) -> None:
-        """Let a region, and what it shares memory with, be alive at step `at`."""
-        while one is not None:
-            old = self.regions[one]
-            self.regions[one] = replace(
+    def touch(self, one: int, at: int) -> None:
+        """Let a region, and the memory it shares, be alive at step `at`."""
+        for each in {one, root(self.regions, one)}:
+            old = self.regions[each]
+            self.regions[each] = replace(
                 old, first=min(old.first, at), last=max(old.last, at)
             )
-            one = old.of
 
     def emit(
         self,
@@ -184,23 +183,31 @@ class Draft:
 
     def how(self, call: Call) -> str:
         """The algorithm of a call."""
-        there = sum(self.homes.get(one, ("",))[0] == call.name for one in call.inputs)
-        if there:
-            return f"{there} of {len(call.inputs)} in place"
-        return call.op.how(
-            shapes(self.calls, call), call.shape, ITEMSIZE[self.dtype])
+        z = shapes(self.calls, call)
+        return call.op.how(z, call.shape, ITEMSIZE[self.dtype])
+
+    def there(self, call: Call) -> str:
+        """How much of a concatenation is made in its place."""
+        parts = {one for one in call.inputs if one in self.homes}
+        there = sum(self.homes[one][0] == call.name for one in parts)
+        return f"{there} of {len(call.inputs)} in place" if there else ""
 
     def made(self, name: str) -> int:
         """The region of x: its own, or channels of the array that it is joined in."""
-        if name not in self.x:
-            call, more = self.calls[name], {}
-            if name in self.homes:
-                into, start = self.homes[name]
-                of = self.made(into)
+        chain = [name]
+        while (last := chain[-1]) in self.homes and last not in self.x:
+            chain.append(self.homes[last][0])
+        for one in reversed(chain):
+            if one in self.x:
+                continue
+            call, more = self.calls[one], {}
+            if one in self.homes:
+                into, start = self.homes[one]
+                of = self.x[into]
                 pitch = self.regions[of].pitch or self.calls[into].shape[-1]
                 shift = start * ITEMSIZE[self.dtype]
                 more = {"of": of, "shift": shift, "pitch": pitch}
-            self.x[name] = self.region(name, Array(call.shape, call.dtype), **more)
+            self.x[one] = self.region(one, Array(call.shape, call.dtype), **more)
         return self.x[name]
 
     def theta(self, name: str) -> dict[str, str | int]:
@@ -234,7 +241,7 @@ class Draft:
                 name, "forward", call.op, z, x, self.theta(name), tape,
                 self.scratch(name, book.scratch), tail=joined,
                 macs=call.op.macs(shapes(self.calls, call), call.shape),
-                how=self.how(call),
+                how=self.there(call) or self.how(call),
             )
         )
 

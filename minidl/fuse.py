@@ -146,18 +146,22 @@ def homes(
         return what in call.op.slices(shapes(calls, call), call.shape, itemsize)
 
     heads = {tail[-1]: calls[head] for head, tail in groups.items()}
-    shy = {one for call in calls.values() for one in call.inputs if not may(call, "z")}
     found: dict[str, tuple[str, int]] = {}
+    whole = {*outputs}
+    for call in calls.values():
+        whole |= set() if may(call, "z") else {*call.inputs}
     for name, call in calls.items():
         starts = call.op.starts(*(calls[one].shape for one in call.inputs))
         for one, start in zip(call.inputs, starts, strict=False):
-            made, last = heads.get(one, calls[one]), calls[one]
-            tail = (calls[each].op.joins for each in groups.get(made.name, ()))
+            head = heads.get(one, calls[one])
+            tail = [calls[each].op.joins for each in groups.get(head.name, ())]
+            reread = one in needed and "x" in calls[one].op.keeps
             if (
-                one not in {*found, *shy, *outputs}
-                and may(made, "x")
-                and "add" not in tail  # which has its own place for each entry of x
-                and not (one in needed and "x" in last.op.keeps)
+                one not in found
+                and one not in whole
+                and not reread
+                and may(head, "x")
+                and "add" not in tail  # which lies as x does where x is not a part
             ):
                 found[one] = name, start
     return found

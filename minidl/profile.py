@@ -203,7 +203,8 @@ def described(engine: Engine, step: Step) -> tuple[str, str, str, str, int, int]
     memory = engine.plan.regions
     moved = sum(memory[one].bytes for one in regions)
     if step.do == "forward":  # what was made in x stays there
-        moved -= 2 * sum(memory[o].bytes for o in step.z if memory[o].of == step.x)
+        there = {one for one in step.z if memory[one].of == step.x}
+        moved -= 2 * sum(memory[one].bytes for one in there)
     learned = [one for one in step.g.values() if isinstance(one, str)]
     for one in learned:  # reads and writes it, and what the optimiser keeps of it
         moved += 4 * engine.store.arrays[one].nbytes

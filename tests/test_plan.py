@@ -356,6 +356,6 @@ def test_what_is_made_in_place_is_the_same(block, shape, monkeypatch):
     assert "in place" not in " ".join(copies.values())
     assert [how for how in hows.values() if "in place" in how] == {
         _block: ["1 of 2 in place", "2 of 3 in place"],
-        _branches: ["2 of 3 in place", "1 of 3 in place"],
+        _branches: ["1 of 3 in place", "1 of 3 in place"],
         _others: ["1 of 3 in place", "1 of 2 in place"],
     }[block]

@@ -139,53 +139,57 @@ cdef class Product(Kernel):
     def __init__(self, z, packed, x, about, scratch, b=None, tail=None):
         self.grid = grid_of(self, about)
         self.filters = about.filters
-        panels = (self.filters + NR - 1) // NR
-        size = panels * self.grid.taps * self.grid.run * NR
+        size = (self.filters + NR - 1) // NR * NR * about.inner
         self.z = <const real*>self.read(z, KIND) + <Py_ssize_t>about.channel
         self.packed = <const real*>self.read(packed, KIND, size)
         self.x = <real*>self.write_slice(x, KIND) + <Py_ssize_t>about.into
         self.zeros = zero(self, self.grid.run)
         self.end = self.given = finish_of(self, KIND, b, tail, <Py_ssize_t>about.into)
         self.beside = about.beside
-        self.ends = <real*>zero(self, 2 * self.filters)
+        self.ends = <real*>self.write(
+            bytearray(2 * self.filters * sizeof(real)), "B")
         self.end.b, self.end.scale, self.end.shift = (
             NULL, self.ends, self.ends + self.filters)
         self.slots = <char*>self.write(scratch, "B")
         self.slot = Product.scratch(about, 1)
         self.total = self.grid.n * self.grid.rows * self.grid.cols
-        self.far_x, self.far_w = x.nbytes > NEAR, size * sizeof(real) > NEAR
-        high, self.split, self.copied = Product.layout(about)
+        self.far_x = x.nbytes > NEAR
+        high, self.split, self.far_w, self.copied = Product.layout(about)
         self.blocks = (self.total + high - 1) // high
 
     @staticmethod
     def layout(about):
-        """Rows of a block, shares of its panels, and the distance of copied rows or 0.
+        """Rows of a block, shares of its panels, whether the weights lie beyond the L2
+        cache, and the distance of copied rows, or 0.
 
         Rows that a multiple of 4 KiB parts meet in one set of the L1 cache, which has
         no room for MR of them: where enough panels read a block, it is copied."""
         panels, inner = (about.filters + NR - 1) // NR, about.inner
         row = about.step[1] * about.source[3]
         high, alike = BLOCK, row * sizeof(real) % 4096 == 0 and len(about.taps) == 1
-        if panels * inner * NR * sizeof(real) > NEAR:  # z has less of the cache
+        far = panels * inner * NR * sizeof(real) > NEAR
+        if far:  # z has less of the cache
             deep = NEAR // 2 // (min(inner, about.step[0] * row) * MR * sizeof(real))
             high = min(high, max(DEEP, deep) * MR)
         total = about.source[0] * about.positions[0] * about.positions[1]
         blocks = max(1, (total + high - 1) // high)
         split = min(panels, max(1, 16 // blocks))  # few blocks: share out the panels
-        return high, split, alike and panels // split >= MANY and about.run + LANES
+        copied = alike and panels // split >= MANY
+        return high, split, far, about.run + LANES if copied else 0
 
     @staticmethod
     def scratch(about, threads):
         """Bytes of pointers that it needs, of places to write to, and of copies."""
-        high, _, copied = Product.layout(about)
+        high, _, _, copied = Product.layout(about)
         size = BLOCK * (len(about.taps) + 1) * sizeof(void*)
         return threads * (size + high * copied * sizeof(real))
 
     cdef void run(self) noexcept nogil:
+        """The factors and offsets of all columns as they are now; then all blocks."""
         cdef Py_ssize_t f, q, each = self.filters // self.beside
         cdef real b, scale, shift
         for f in range(self.filters):
-            q = f if f < each else f % each
+            q = f if f < each else f % each  # a division is dear here
             b = 0 if self.given.b == NULL else self.given.b[q]
             scale = 1 if self.given.scale == NULL else self.given.scale[q]
             shift = 0 if self.given.scale == NULL else self.given.shift[q]
@@ -281,7 +285,8 @@ cdef class Product(Kernel):
             panel += 1
 
     cdef Goal goal(self, Py_ssize_t f) noexcept nogil:
-        """The end of a panel, from column f on; no x if not all its columns count."""
+        """The end of a panel, from column f on. There is no x where finish_rows must do
+        it: columns that do not count, tails that tile.h has no code for."""
         cdef Goal goal
         cdef bint full = self.filters - f >= NR or self.filters - f == LANES
         goal.factor, goal.offset = self.end.scale + f, self.end.shift + f

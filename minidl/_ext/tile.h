@@ -53,10 +53,9 @@
     if (halves == 2) store(x + i * apart + LANES, load(x + i * apart + LANES) + q##i); \
   }
 
-/* What becomes of the columns of a tile: x[at] = act(factor v + offset + add[at]), with
-   relu for act, and without add where that is NULL, or plainly factor v + offset. Each
-   of the three has code of its own: asked row by row, it is slower than by way of a
-   tile in memory. */
+/* Where the columns of a tile go, and as what: x[at] = relu(factor v + offset + add[at]);
+   without add where that is NULL, and then without relu unless `rectified`. Each of the
+   three has code of its own: asked row by row, it is slower than by way of memory. */
 struct goal {
   const real *factor, *offset, *add;
   real *x;
@@ -142,7 +141,8 @@ INLINE void point_of(const int height, const int halves, ssize_t count, ssize_t 
 }
 
 /* g [height, NR], its rows `apart`. Pixel m's entries are at a + m stride, or at
-   rows[m] + stride if there are rows. Each asks for the entry at `ask`, which moves on by `by`. */
+   rows[m] + stride if there are rows. Each asks for the entry at `ask`, which moves on
+   by `by`. */
 INLINE void adjoint_of(const int height, const int halves, ssize_t pixels,
                        const real **rows, ssize_t stride, const real *a, const real *e,
                        ssize_t e_apart, const real *ask, ssize_t by, real *x,

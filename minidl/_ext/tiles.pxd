@@ -8,6 +8,7 @@ from minidl._ext.simd cimport LANES, load, load_part, real, splat, store, vec
 
 cdef enum:
     POINTS = 36
+    MOST = 25  # taps
 
 
 cdef struct Tiles:  # of n images h x w x c, with outputs for rows x cols pixels

@@ -23,13 +23,14 @@ from minidl._ext.simd cimport (
     stream, transpose, vec,
 )
 from minidl._ext.tile cimport point_tile
-from minidl._ext.tiles cimport POINTS, Spot, Tiles, odd, spot_of, tiles_of, transform
+from minidl._ext.tiles cimport (
+    MOST, POINTS, Spot, Tiles, odd, spot_of, tiles_of, transform,
+)
 
 cdef str KIND = "d" if sizeof(real) == 8 else "f"
 
 cdef enum:
     WIDEST = 16  # lanes of the widest vector
-    MOST = 25  # taps
     FEW = 8  # blocks
 
 

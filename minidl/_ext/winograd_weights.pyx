@@ -5,12 +5,11 @@ from minidl._ext.simd cimport (
     LANES, MR, NR, load, load_part, real, splat, store, store_part, vec,
 )
 from minidl._ext.tile cimport adjoint_by_stride
-from minidl._ext.tiles cimport POINTS, Spot, Tiles, odd, spot_of, tiles_of, transform
+from minidl._ext.tiles cimport (
+    MOST, POINTS, Spot, Tiles, odd, spot_of, tiles_of, transform,
+)
 
 cdef str KIND = "d" if sizeof(real) == 8 else "f"
-
-cdef enum:
-    MOST = 25  # taps
 
 
 cdef inline void point_epsilon(

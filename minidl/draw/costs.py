@@ -23,6 +23,8 @@ def costs(plan: Plan) -> dict[str, Cost]:
         if step.do != "forward" or back is None:
             continue
         for one in step.writes() - {step.scratch}:
+            if regions[one].pitch:
+                continue  # a part of a concatenation, which counts it
             while (of := regions[one].of) is not None:
                 one = of
             if one not in counted and regions[one].last >= back:
