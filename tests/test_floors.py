@@ -20,6 +20,8 @@ FLOORS = """
     network ops
     plan
     fuse memory rules
+    draft
+    back
     compile
     store clock npz rewire
     engine inputs
