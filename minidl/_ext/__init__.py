@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 ROOMS = (
-    "elementwise", "conv", "correlate", "dense", "local", "structure", "pool",
+    "elementwise", "pack", "conv", "correlate", "dense", "local", "structure", "pool",
     "windowsum", "maxout", "resize", "lrn", "im2col", "norm", "optim", "softmax",
     "loss", "rbf", "dropout", "winograd", "winograd_weights", "depthwise", "peak",
     "pixels",
