@@ -180,6 +180,18 @@ def test_memory_is_reused():
     assert len(aliased) == 10  # each tanh writes over what it reads
 
 
+@pytest.mark.parametrize("batch", [1, 8])
+def test_vgg16_needs_its_two_largest_activations_and_a_workspace(batch):
+    plan = dl.models.vgg16().plan(batch)
+    size = [r.bytes for r in plan.regions]
+    steps = [s for s in plan.steps if s.do == "forward"]
+    x = sorted(size[s.x] for s in steps)
+    weights = sum(r.bytes for r in plan.regions if r.pinned)
+    workspace = max(size[s.scratch] for s in steps if s.scratch is not None)
+    assert plan.bytes <= x[-1] + x[-2] + workspace + weights
+    assert x[-1] == batch * 224 * 224 * 64 * 4
+
+
 def test_a_result_is_written_over_what_is_added_to_it():
     z = dl.Input((9, 9, 8))
     a = dl.relu(dl.conv(z, 8, 3, pad=1), name="a")
