@@ -376,3 +376,14 @@ def test_a_level_can_be_forced(monkeypatch):
     with pytest.raises(Error, match="v9: expected one of"):
         _ext.level()
     _ext.level.cache_clear()
+
+
+def test_a_slice_is_some_channels_of_pixels_in_an_even_row():
+    k, one = _ext.kernels(4), np.ones(4, "float32")
+    whole = np.arange(2 * 3 * 5 * 8, dtype="float32").reshape(2, 3, 5, 8)
+    x = np.empty((2, 3, 5, 4), "float32")
+    k.ScaleShift(whole[..., 3:7], one, None, x)()
+    np.testing.assert_array_equal(x, whole[..., 3:7])
+    for wrong in (whole[..., ::2], whole[:, :, ::-1, :4], whole[:, :2, :4, :4]):
+        with pytest.raises(ValueError, match="strides"):
+            k.ScaleShift(wrong, one, None, np.empty(wrong.shape, "float32"))

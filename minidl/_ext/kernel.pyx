@@ -74,19 +74,26 @@ def parts_of(Py_ssize_t rows, Py_ssize_t work):
 cpdef Py_ssize_t pitch(array) except -1:
     """How many numbers lie from one pixel of it to the next: more than it has channels
     if these are some of a larger array's."""
+    cdef Py_ssize_t apart = 0, next = 0
     if array.flags.c_contiguous:
         return array.shape[array.ndim - 1]
-    *sizes, _ = array.shape
-    *steps, _ = array.strides
-    return min([t for n, t in zip(sizes, steps) if n > 1]) // array.itemsize
+    *sizes, c = array.shape
+    *steps, one = array.strides
+    for size, step in list(zip(sizes, steps))[::-1]:
+        if size > 1:
+            apart, next = apart or step, next or step
+            if step != next:
+                raise ValueError(f"pixels in no even row: strides {array.strides}")
+            next *= size
+    if apart < c * one or (c > 1 and one != array.itemsize):
+        raise ValueError(f"channels not side by side: strides {array.strides}")
+    return apart // array.itemsize
 
 
 cdef class Kernel:
     """One bound call. ``kernel()`` runs it."""
 
-    cdef void* at(
-        self, array, str kind, Py_ssize_t size, int flags
-    ) except? NULL:
+    cdef void* at(self, array, str kind, Py_ssize_t size, int flags) except? NULL:
         """The address of an `array` of `kind` ('f', 'd', 'q', ...) with `size` entries
         (-1: any number). None is NULL."""
         cdef Py_buffer view
@@ -122,11 +129,13 @@ cdef class Kernel:
         self, array, str kind, Py_ssize_t size=-1
     ) except? NULL:
         """As `read`, for pixels that need not lie side by side: see `pitch`."""
+        pitch(array)
         return self.at(array, kind, size, PyBUF_STRIDES)
 
     cdef void* write_slice(
         self, array, str kind, Py_ssize_t size=-1
     ) except? NULL:
+        pitch(array)
         return self.at(array, kind, size, PyBUF_STRIDES | PyBUF_WRITABLE)
 
     cdef void run(self) noexcept nogil:
