@@ -4,7 +4,7 @@ NaN stays NaN, infinities go where they should, subnormal results are rounded on
 """
 
 from minidl._ext.simd cimport (
-    greater, less, magnitude, nearest, pick, real, splat, two_to, unequal, vec,
+    greater, less, magnitude, nearest, pick, real, relu, splat, two_to, unequal, vec,
     with_sign,
 )
 
@@ -139,7 +139,7 @@ cdef inline vec activate(vec v, int act, vec slope) noexcept nogil:
     """The activation `act` of v; `slope` is that of a leaky relu below 0"""
     cdef vec zero = splat(0)
     if act == RELU:
-        return pick(less(v, zero), zero, v)
+        return relu(v)
     elif act == RELU6:
         return between(v, zero, splat(6))
     elif act == LEAKY_RELU:

@@ -83,6 +83,7 @@ INLINE vec pick(vmask m, vec a, vec b) {
 INLINE vmask greater(vec a, vec b) { return a > b; }
 INLINE vmask less(vec a, vec b) { return a < b; }
 INLINE vmask unequal(vec a, vec b) { return a != b; }
+INLINE vec relu(vec v) { return pick(less(v, splat(0)), splat(0), v); }
 /* exp and its kin work on the bits: adding 1.5 * 2^MANTISSA rounds to a whole number
    and leaves it in the low bits, where a shift makes an exponent of it */
 #ifdef MINIDL_DOUBLE

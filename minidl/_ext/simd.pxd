@@ -25,6 +25,7 @@ cdef extern from "simd.h" nogil:
     vmask greater(vec a, vec b)
     vmask less(vec a, vec b)
     vmask unequal(vec a, vec b)
+    vec relu(vec v)
     vec nearest(vec v)
     vec two_to(vec k)
     vec magnitude(vec v)

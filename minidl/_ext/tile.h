@@ -72,7 +72,6 @@ struct goal {
 #define END_AS_IT_IS(i) END(i, AS_IT_IS)
 #define END_RECTIFIED(i) END(i, RECTIFIED)
 #define END_ADDED(i) END(i, ADDED)
-INLINE vec relu(vec v) { return pick(less(v, splat(0)), splat(0), v); }
 
 /* `count` tiles [height, NR], of rows [count][taps, height], or [count][height] where tap
    t of any row lies jump[t] on; each asks for the memory from asks[tile] on, `by` entries
