@@ -21,44 +21,55 @@ cdef enum:
     SHARES = 16  # items of few positions
 
 
-cdef class Correlate(Kernel):
-    """g[offset_t + l down + f] = sum over positions m of z_t[m, l] epsilon[m, f]
-
-    The positions are split into `parts`, each with a sum of its own, added in order:
-    the same bits for any number of threads."""
+cdef class _Sums(Kernel):
+    """What both ways read and write: g[offset_t + l down + f], for filters f."""
 
     cdef Grid grid
     cdef const real* z
     cdef const real* zeros
     cdef const real* epsilon
     cdef real* g
-    cdef real* sums  # [parts][panels][taps run][NR]
-    cdef char* slots  # per thread: pointers [taps][CHUNK], then a packed panel
-    cdef Py_ssize_t filters, parts, groups, total, taps, each, down
-    cdef bint gathering
-    cdef bint direct  # one sum is g itself
+    cdef char* slots  # scratch
+    cdef Py_ssize_t filters, total, down
     cdef Py_ssize_t* offsets
 
-    def __init__(self, z, epsilon, g, about, down, scratch):
+    cdef int bind(self, z, epsilon, g, about, scratch) except -1:
         self.grid = grid_of(self, about)
         self.filters = about.filters
         self.offsets = numbers(self, about.offsets)
-        self.taps = len(about.offsets) // about.beside
-        self.each = self.filters // about.beside
-        self.down = down
+        self.down = self.grid.x_c // <Py_ssize_t>about.beside
         self.z = <const real*>self.read(z, KIND) + <Py_ssize_t>about.channel
         self.epsilon = <const real*>self.read(epsilon, KIND) + <Py_ssize_t>about.into
         self.g = <real*>self.write(g, KIND)
         self.zeros = zero(self, self.grid.run)
+        self.slots = <char*>self.write(scratch, "B")
+        self.total = self.grid.n * self.grid.rows * self.grid.cols
+        return 0
+
+
+cdef class Correlate(_Sums):
+    """g[offset_t + l down + f] = sum over positions m of z_t[m, l] epsilon[m, f]
+
+    The positions are split into `parts`, each with a sum of its own, added in order:
+    the same bits for any number of threads."""
+
+    cdef real* sums  # [parts][panels][taps run][NR]; then `slots`, per thread:
+    # pointers [taps][CHUNK] and a packed panel
+    cdef Py_ssize_t parts, groups, taps, each
+    cdef bint gathering
+    cdef bint direct  # one sum is g itself
+
+    def __init__(self, z, epsilon, g, about, scratch):
+        self.bind(z, epsilon, g, about, scratch)
+        self.taps = len(about.offsets) // about.beside
+        self.each = self.filters // about.beside
         self.groups, self.parts = Correlate.shares(about)
         self.direct = (
             self.parts == 1 and about.beside == 1
             and self.filters % NR == 0 and self.taps == self.grid.taps)
-        self.total = self.grid.n * self.grid.rows * self.grid.cols
         panels = (self.filters + NR - 1) // NR
         cdef Py_ssize_t size = self.parts * panels * NR * sizeof(real)
         size *= self.grid.taps * self.grid.run
-        self.slots = <char*>self.write(scratch, "B")
         self.sums = <real*>self.slots
         self.slots += size
 
@@ -215,32 +226,18 @@ cdef class Correlate(Kernel):
                         g[0] = total[q] if p == 0 else g[0] + total[q]
 
 
-cdef class CorrelateFew(Kernel):
+cdef class CorrelateFew(_Sums):
     """The same where positions are few and g is large: each tile of it is written once.
     The columns of z for a tile are stacked; epsilon is read as it lies."""
 
-    cdef Grid grid
-    cdef const real* z
-    cdef const real* zeros
-    cdef const real* epsilon
-    cdef real* g
-    cdef char* slots  # per thread: pointers [taps][positions], then a stack
-    cdef Py_ssize_t filters, total, tiles, heights, even, slot
-    cdef Py_ssize_t* offsets
+    cdef Py_ssize_t tiles, heights, even
+    cdef Py_ssize_t slot  # bytes of a thread: pointers [taps][positions], then a stack
 
     def __init__(self, z, epsilon, g, about, scratch):
-        self.grid = grid_of(self, about)
-        self.filters = about.filters
-        self.offsets = numbers(self, about.offsets)
-        self.z = <const real*>self.read(z, KIND) + <Py_ssize_t>about.channel
-        self.epsilon = <const real*>self.read(epsilon, KIND) + <Py_ssize_t>about.into
-        self.g = <real*>self.write(g, KIND)
-        self.zeros = zero(self, self.grid.run)
-        self.total = self.grid.n * self.grid.rows * self.grid.cols
+        self.bind(z, epsilon, g, about, scratch)
         self.heights = (self.grid.run + MR - 1) // MR  # tiles of a tap
         self.even = (self.grid.run + self.heights - 1) // self.heights
         self.tiles = self.grid.taps * self.heights
-        self.slots = <char*>self.write(scratch, "B")
         self.slot = CorrelateFew.scratch(about, 1)
 
     @staticmethod
@@ -280,7 +277,7 @@ cdef class CorrelateFew(Kernel):
         cdef Py_ssize_t t = tile // self.heights, l = tile % self.heights * self.even
         cdef Py_ssize_t height = min(self.even, self.grid.run - l), f = 0, k, at
         cdef Py_ssize_t jump = self.grid.jump[t] if self.grid.whole else 0
-        cdef Py_ssize_t apart = self.grid.x_c, by = self.grid.step_w * self.grid.c
+        cdef Py_ssize_t apart = self.down, by = self.grid.step_w * self.grid.c
         cdef real* stack = <real*>(rows + self.total * self.grid.taps)
         cdef real* g = self.g + self.offsets[t] + l * apart
         cdef const real* z

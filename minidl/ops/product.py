@@ -132,13 +132,15 @@ def weights_adjoint(
 ) -> list[Any]:
     """Kernels for g_w = im2col(z)^T epsilon."""
     made, source, rest = bordered(shape, z, scratch)
-    k = kernels(z)
     for grid in shape.forward():
-        if k.CorrelateFew.suits(grid):
-            made.append(k.CorrelateFew(source, epsilon, g, grid, rest))
-        else:
-            made.append(k.Correlate(source, epsilon, g, grid, shape.f, rest))
+        made.append(correlate(grid, z)(source, epsilon, g, grid, rest))
     return made
+
+
+def correlate(grid: Grid, array: Any) -> Any:
+    """The kernel that serves `weights_adjoint` for the scalar type of an array."""
+    k = kernels(array)
+    return k.CorrelateFew if k.CorrelateFew.suits(grid) else k.Correlate
 
 
 def bytes_of(shape: Geometry, itemsize: int) -> int:
@@ -149,9 +151,9 @@ def bytes_of(shape: Geometry, itemsize: int) -> int:
 
 def correlate_bytes(shape: Geometry, threads: int, itemsize: int) -> int:
     """Bytes of scratch that `weights_adjoint` needs."""
-    k, (grid, *_) = kernels(itemsize), shape.forward()
-    kind = k.CorrelateFew if k.CorrelateFew.suits(grid) else k.Correlate
-    return bytes_of(shape, itemsize) + int(kind.scratch(grid, threads))
+    return bytes_of(shape, itemsize) + max(
+        correlate(grid, itemsize).scratch(grid, threads) for grid in shape.forward()
+    )
 
 
 def sum_rows(epsilon: Any, g: Any, scratch: Any) -> Any:
