@@ -85,7 +85,7 @@ def trace(
 def shapes(calls: Mapping[str, Call], call: Call) -> Any:
     """The shape of z, or a tuple of shapes."""
     found = tuple(calls[one].shape for one in call.inputs)
-    return found if len(found) > 1 else (*found, None)[0]
+    return found[0] if len(found) == 1 else found
 
 
 def wanting(calls: Mapping[str, Call], deltas: Sequence[str]) -> set[str]:
@@ -145,23 +145,26 @@ def homes(
     def may(call: Call, what: str) -> bool:
         return what in call.op.slices(shapes(calls, call), call.shape, itemsize)
 
-    heads = {tail[-1]: calls[head] for head, tail in groups.items()}
-    found: dict[str, tuple[str, int]] = {}
-    whole = {*outputs}
-    for call in calls.values():
-        whole |= set() if may(call, "z") else {*call.inputs}
+    parts = []
     for name, call in calls.items():
         starts = call.op.starts(*(calls[one].shape for one in call.inputs))
-        for one, start in zip(call.inputs, starts, strict=False):
-            head = heads.get(one, calls[one])
-            tail = [calls[each].op.joins for each in groups.get(head.name, ())]
-            reread = one in needed and "x" in calls[one].op.keeps
-            if (
-                one not in found
-                and one not in whole
-                and not reread
-                and may(head, "x")
-                and "add" not in tail  # which lies as x does where x is not a part
-            ):
-                found[one] = name, start
+        parts += [(*each, name) for each in zip(call.inputs, starts, strict=False)]
+    joined = {one for one, *_ in parts}
+    whole = {
+        one for call in calls.values() for one in joined.intersection(call.inputs)
+        if not may(call, "z")
+    }
+    heads = {tail[-1]: calls[head] for head, tail in groups.items()}
+    found: dict[str, tuple[str, int]] = {}
+    for one, start, name in parts:
+        head = heads.get(one, calls[one])
+        tail = [calls[each].op.joins for each in groups.get(head.name, ())]
+        reread = one in needed and "x" in calls[one].op.keeps
+        if (
+            one not in {*outputs, *whole, *found}
+            and not reread
+            and may(head, "x")
+            and "add" not in tail  # which lies as x does where x is not a part
+        ):
+            found[one] = name, start
     return found

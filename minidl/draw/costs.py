@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from ..memory import root
 from ..plan import Plan
 from .label import Cost
 
@@ -25,8 +26,7 @@ def costs(plan: Plan) -> dict[str, Cost]:
         for one in step.writes() - {step.scratch}:
             if regions[one].pitch:
                 continue  # a part of a concatenation, which counts it
-            while (of := regions[one].of) is not None:
-                one = of
+            one = root(regions, one)
             if one not in counted and regions[one].last >= back:
                 counted.add(one)
                 kept[step.node] += regions[one].bytes
